@@ -1,0 +1,31 @@
+"""The errors that graphc raises: each message names the op, the rule, the facts and the user's line."""
+
+from __future__ import annotations
+
+
+class GraphcError(Exception):
+    """The root of every error that graphc raises on purpose."""
+
+
+class ShapeError(GraphcError, ValueError):
+    """Operands whose shapes do not fit, found when the node is made."""
+
+
+class DtypeError(GraphcError, TypeError):
+    """Operands whose dtypes do not fit, found when the node is made."""
+
+
+class GraphError(GraphcError, ValueError):
+    """A graph that cannot be compiled: two inputs of one name, an update of something that is not a param, ..."""
+
+
+class InputError(GraphcError, ValueError):
+    """An array that a call cannot use: wrong name, rank, size or dtype, or a label outside its range."""
+
+
+class NonFiniteError(GraphcError, ArithmeticError):
+    """A loss that is NaN or infinite; the params are as they were before the call."""
+
+
+class GradientError(GraphcError, AssertionError):
+    """A symbolic gradient that disagrees with the numeric one."""

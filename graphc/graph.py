@@ -1,0 +1,116 @@
+"""A whole graph, ready to compile, and its text.
+
+One node a line, typed, numbered in topological order, the user's names kept and the user's line behind it:
+
+    graph  := "graph" name "(" inputs ";" params ")" line* "return" values update* guard*
+    line   := "%"n "=" op "(" operands, attrs ")" ":" type "#" file ":" line
+    update := param "<-" value                   simultaneous, after every value has been read
+    guard  := "guard" value "#" what it ensures      all hold before any param changes
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from graphc.ir import Constant, Node, Stored, toposort
+from graphc.sizes import Size
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A scalar bool that must hold before any param changes: labels lie in their range, the loss is finite."""
+
+    condition: Node
+    rule: str
+    watched: Node
+    limit: Any = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What one call of the step computes: outputs from inputs and params, and the params' next values."""
+
+    name: str
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...] = ()
+    guards: tuple[Guard, ...] = ()
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Every node that must be computed, in the order in which the step wants them."""
+        early = [g.condition for g in self.guards if g.limit is not None]
+        late = [g.condition for g in self.guards if g.limit is None]
+        return (*early, *self.outputs, *late, *(value for _, value in self.updates))
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node, arguments before users."""
+        return toposort(self.roots)
+
+    @property
+    def params(self) -> tuple[Node, ...]:
+        """The params that are read or updated, in order of first use."""
+        used = [node for node in self.nodes if isinstance(node.op.kind, Stored) and node not in self.inputs]
+        return tuple(dict.fromkeys([*used, *(param for param, _ in self.updates)]))
+
+    def mapped(self, change: Callable[[Node], Node]) -> Graph:
+        """The graph with each root replaced by `change(root)`."""
+        return replace(
+            self,
+            outputs=tuple(map(change, self.outputs)),
+            updates=tuple((param, change(value)) for param, value in self.updates),
+            guards=tuple(replace(g, condition=change(g.condition)) for g in self.guards),
+        )
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def names_of(graph: Graph) -> dict[Node, str]:
+    """The text's name for each node: the user's for inputs and params, the value of a scalar constant, else %n."""
+    names: dict[Node, str] = {node: str(node.name) for node in (*graph.inputs, *graph.params)}
+    number = 0
+    for node in graph.nodes:
+        if node in names:
+            continue
+        if isinstance(node.op.kind, Constant) and not node.shape:
+            names[node] = str(node.options["literal"])
+        else:
+            names[node] = f"%{number}"
+            number += 1
+    return names
+
+
+def _lines(graph: Graph) -> Iterator[str]:
+    names = names_of(graph)
+    inputs, params = (", ".join(f"{n.name}: {n.type}" for n in group) for group in (graph.inputs, graph.params))
+    yield f"graph {graph.name}({inputs}{'; ' + params if params else ''})"
+    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), n.where) for n in graph.nodes if names[n][0] == "%"]
+    wide = max((len(text) for text, _, _ in rows), default=0)
+    wide_type = max((len(text) for _, text, _ in rows), default=0)
+    for text, type_text, where in rows:
+        yield f"{text:<{wide}} : {type_text:<{wide_type}}  # {where}"
+    yield f"  return {', '.join(names[n] for n in graph.outputs)}"
+    for param, value in graph.updates:
+        yield f"  {names[param]} <- {names[value]}"
+    for guard in graph.guards:
+        yield f"  guard {names[guard.condition]}  # {guard.rule}"
+
+
+def spelled(node: Node, names: dict[Node, str]) -> str:
+    """`sum(%2, axes=(0,), keepdims=False)`."""
+    attrs = [f"{key}={spelled_attr(value)}" for key, value in node.attrs]
+    return f"{node.op.name}({', '.join([*(names[a] for a in node.args), *attrs])})"
+
+
+def spelled_attr(value: Any) -> str:
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, tuple):
+        return f"({', '.join(map(spelled_attr, value))}{',' * (len(value) == 1)})"
+    return str(value) if isinstance(value, Size) or not isinstance(value, str) else repr(value)

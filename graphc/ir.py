@@ -1,0 +1,473 @@
+"""The graph IR: ops, and the nodes that apply them.
+
+    node  := Node(op, args, attrs)                an op applied to nodes; interned, compared with `is`
+    op    := Op(name, kind, type, numpy, grad)    one record per op, in graphc/ops
+    kind  := Stored | Constant | Extent | Position      leaves: memory, a literal, a size, an index
+           | Scalar | View | Gather | Fold              loops: per element, reindexed, indexed by data, reduced
+           | Product | Composite                        a matrix product; a formula over other ops
+
+A node is a value: two nodes with the same op, args and attrs are one object, so common subexpressions are shared by
+construction. The user's line (`where`) is kept beside the node and is no part of its identity. Inputs and params are
+never interned: each call of `input` or `param` makes a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, NoReturn, TypeAlias
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from graphc.errors import GraphcError
+from graphc.sizes import Dim, Shape
+from graphc.types import TensorType, broadcast, supported_dtype
+
+# ---- kinds: what an op is to the compiler ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """An index entry that is itself read from memory: `node` at `index` (the label in `z[i, label[i]]`)."""
+
+    node: Node
+    index: Index
+
+
+# One entry an axis: the level of a loop, None for an axis of size 1 (position 0), or a Read.
+Entry: TypeAlias = "int | None | Read"
+Index: TypeAlias = tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A leaf that lives in memory which the caller owns: an input or a param."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A leaf whose value is known when the graph is built."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """A leaf whose value is a symbolic size."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """A leaf of one axis whose value is the index itself."""
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """Element by element: `code` is the Python expression of one element, `cost` its price in additions.
+
+    In `code`, {0}, {1}, ... are the operands' elements and {dtype} makes a number of the result's dtype.
+    """
+
+    code: str
+    cost: int = 1
+
+
+@dataclass(frozen=True)
+class View:
+    """The same elements elsewhere: `index(node, index)` is where its operand is read, None if only memory order helps."""
+
+    index: Callable[[Node, Index], Index | None]
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Operand 0 read at `index + (operand 1 at index,)`."""
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A reduction over attrs `axes`: `acc = init`, then `acc = step` for each element.
+
+    `init(dtype)` gives the start as a number. A `wide` fold accumulates float32 in float64 and rounds once.
+    """
+
+    init: Callable[[np.dtype[Any]], float]
+    step: str
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product for BLAS: operands `a, b`, or `a, b, c, alpha, beta` for `alpha * a @ b + beta * c`."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """A formula over other ops: `expand(*args, **attrs)` builds it. It keeps its name until simplify."""
+
+    expand: Callable[..., Node]
+
+
+Kind: TypeAlias = (
+    Stored | Constant | Extent | Position | Scalar | View | Gather | Fold | Product | Composite
+)
+
+# ---- ops ------------------------------------------------------------------------------------------------------------
+
+Operand: TypeAlias = Any  # a Node, a Python number, or anything np.asarray takes
+Bound: TypeAlias = "tuple[tuple[Node, ...], dict[str, Any]]"
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """All that graphc knows of one op. Calling the record makes a node: `OPS["add"](x, y)` is `gc.add(x, y)`.
+
+    type(*arg_types, **attrs)      the result's TensorType; raises ShapeError or DtypeError naming the rule
+    numpy(*arrays, **attrs)        the meaning, in NumPy: the reference interpreter runs it
+    grad(g, y, *args, **attrs)     one cotangent (or None) per argument; calculus only, see passes/differentiate.py
+    bind(*operands, **options)     the call's operands as nodes and its options as attrs
+    bound(*args, **attrs)          (index node, size): integers that must lie in range(size), checked before a step acts
+    domain                         where tests draw operands from: one (low, high) for all
+    analytic                       `numpy` also holds for complex numbers, so that tests may take a complex step
+    """
+
+    name: str
+    kind: Kind
+    type: Callable[..., TensorType]
+    numpy: Callable[..., Any] | None = None
+    grad: Callable[..., tuple[Node | None, ...]] | None = None
+    bind: Callable[..., Bound] = field(default=lambda *args: (tuple(map(as_node, args)), {}))
+    bound: Callable[..., tuple[Node, Dim]] | None = None
+    commutative: bool = False
+    domain: tuple[float, float] = (-2.0, 2.0)
+    analytic: bool = False
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name in OPS:
+            raise ValueError(f"two ops are called {self.name}")
+        OPS[self.name] = self
+        object.__setattr__(self, "__doc__", self.doc)
+        object.__setattr__(self, "__name__", self.name)
+
+    def __call__(self, *operands: Operand, **options: Any) -> Node:
+        args: tuple[Node, ...] = tuple(a for a in operands if isinstance(a, Node))
+        try:
+            args, attrs = self.bind(*operands, **options)
+            return make(self, args, attrs)
+        except GraphcError as error:
+            raise _explained(self, args, error) from None
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+OPS: dict[str, Op] = {}
+
+
+def _explained(op: Op, args: tuple[Node, ...], error: GraphcError) -> GraphcError:
+    """`error` with the op, each operand's name, type and line, and the line that asked for the op."""
+    if str(error).startswith(op.name + ":"):
+        return error
+    lines = [f"{op.name}: {error}", *(f"  {describe(arg)}" for arg in args), f"  in {op.name} at {user_line()}"]
+    return type(error)("\n".join(lines))
+
+
+def describe(node: Node) -> str:
+    """`W1: f32[784,512], param, train.py:5`."""
+    return f"{node.name or 'operand'}: {node.type}, {node.op.name}, {node.where}"
+
+
+# ---- the user's line ------------------------------------------------------------------------------------------------
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_origin: ContextVar[str | None] = ContextVar("graphc_origin", default=None)
+
+
+def user_line() -> str:
+    """`train.py:12`: the innermost line outside graphc that led here, or the line set by `made_for`."""
+    origin = _origin.get()
+    if origin is not None:
+        return origin
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+@contextlib.contextmanager
+def made_for(node: Node) -> Iterator[None]:
+    """Nodes made inside carry the line of `node`: they are derived from it."""
+    token = _origin.set(node.where)
+    try:
+        yield
+    finally:
+        _origin.reset(token)
+
+
+# ---- nodes ----------------------------------------------------------------------------------------------------------
+
+Attrs: TypeAlias = "tuple[tuple[str, Any], ...]"
+
+
+class Node:
+    """One value of the graph: an op applied to nodes. Made by ops, never changed."""
+
+    __slots__ = ("op", "args", "attrs", "type", "name", "where", "__weakref__")
+
+    op: Op
+    args: tuple[Node, ...]
+    attrs: Attrs
+    type: TensorType
+    name: str | None
+    where: str
+
+    def __init__(self, op: Op, args: tuple[Node, ...], attrs: Attrs, type: TensorType, name: str | None = None) -> None:
+        for key, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type), ("name", name)):
+            object.__setattr__(self, key, value)
+        object.__setattr__(self, "where", user_line())
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        raise AttributeError(f"a node is a value: {key} cannot be set (params have .value)")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The attrs as a dict."""
+        return dict(self.attrs)
+
+    @property
+    def shape(self) -> Shape:
+        return self.type.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.type.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.type.dtype
+
+    @property
+    def size(self) -> Dim:
+        return self.type.size
+
+    @property
+    def T(self) -> Node:
+        """The node with its axes reversed."""
+        return OPS["transpose"](self)
+
+    def __repr__(self) -> str:
+        name = f"{self.name} = " if self.name else ""
+        return f"<{name}{self.op.name}: {self.type}, {self.where}>"
+
+    # Operators build nodes. `==` stays identity, so that nodes can be keys; see equal().
+    def __add__(self, other: Operand) -> Node:
+        return OPS["add"](self, other)
+
+    def __radd__(self, other: Operand) -> Node:
+        return OPS["add"](other, self)
+
+    def __sub__(self, other: Operand) -> Node:
+        return OPS["subtract"](self, other)
+
+    def __rsub__(self, other: Operand) -> Node:
+        return OPS["subtract"](other, self)
+
+    def __mul__(self, other: Operand) -> Node:
+        return OPS["multiply"](self, other)
+
+    def __rmul__(self, other: Operand) -> Node:
+        return OPS["multiply"](other, self)
+
+    def __truediv__(self, other: Operand) -> Node:
+        return OPS["divide"](self, other)
+
+    def __rtruediv__(self, other: Operand) -> Node:
+        return OPS["divide"](other, self)
+
+    def __pow__(self, other: Operand) -> Node:
+        return OPS["power"](self, other)
+
+    def __rpow__(self, other: Operand) -> Node:
+        return OPS["power"](other, self)
+
+    def __matmul__(self, other: Operand) -> Node:
+        return OPS["dot"](self, other)
+
+    def __rmatmul__(self, other: Operand) -> Node:
+        return OPS["dot"](other, self)
+
+    def __neg__(self) -> Node:
+        return OPS["negative"](self)
+
+    def __abs__(self) -> Node:
+        return OPS["abs"](self)
+
+    def __lt__(self, other: Operand) -> Node:
+        return OPS["less"](self, other)
+
+    def __le__(self, other: Operand) -> Node:
+        return OPS["less_equal"](self, other)
+
+    def __gt__(self, other: Operand) -> Node:
+        return OPS["greater"](self, other)
+
+    def __ge__(self, other: Operand) -> Node:
+        return OPS["greater_equal"](self, other)
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
+        return OPS["sum"](self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
+        return OPS["mean"](self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Node:
+        return OPS["max"](self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> Node:
+        return OPS["reshape"](self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Node:
+        return OPS["transpose"](self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+
+    def astype(self, dtype: Any) -> Node:
+        return OPS["astype"](self, dtype)
+
+    # What a symbolic value cannot do, and what to do instead.
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no value yet, so it is neither true nor false: use gc.where(condition, a, b)")
+
+    def __float__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no value yet: gc.evaluate(node, feeds) computes it, gc.compile(node) compiles it")
+
+    __int__ = __index__ = __float__
+
+    def __len__(self) -> NoReturn:
+        raise TypeError(f"{self!r} has no len(): use .shape[0], which may be symbolic")
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(f"{self!r} cannot be iterated over: its ops work on the whole tensor at once")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError(f"NumPy cannot compute on {self!r}: use the function of the same name in gc, e.g. gc.exp(x)")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Node:
+        """`array + node` builds a node; `np.exp(node)` raises TypeError with what to do instead."""
+        name = {"matmul": "dot"}.get(ufunc.__name__, ufunc.__name__)
+        if method != "__call__" or len(inputs) != 2 or kwargs or name not in OPS:
+            self.__array__()
+        return OPS[name](*inputs)
+
+
+_interned: WeakValueDictionary[tuple[Op, tuple[Node, ...], Attrs], Node] = WeakValueDictionary()
+
+
+def make(op: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
+    """The node `op(*args, **attrs)`: the same object for the same arguments, its type by the op's rule."""
+    key = (op, args, tuple(attrs.items()))
+    found = _interned.get(key)
+    if found is None:
+        found = _interned[key] = Node(op, args, key[2], op.type(*(a.type for a in args), **attrs))
+    return found
+
+
+def rebuilt(node: Node, args: tuple[Node, ...]) -> Node:
+    """`node` with other arguments; made at the same line."""
+    if args == node.args:
+        return node
+    with made_for(node):
+        return make(node.op, args, node.options)
+
+
+def toposort(roots: Iterable[Node]) -> list[Node]:
+    """Every node that `roots` need, arguments before users, in an order that depends on the graph alone."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    stack = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            order.append(node)
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args))
+    return order
+
+
+# ---- leaves, and lifting Python values into them --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Literal:
+    """The value of a constant, equal bit for bit: 0.0 is not -0.0, and a NaN is itself."""
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    data: bytes
+
+    @staticmethod
+    def of(array: np.ndarray[Any, Any]) -> Literal:
+        return Literal(array.dtype, array.shape, array.tobytes())
+
+    @property
+    def array(self) -> np.ndarray[Any, Any]:
+        """The value, read-only."""
+        return np.frombuffer(self.data, self.dtype).reshape(self.shape)
+
+    def __str__(self) -> str:
+        return str(self.array[()]) if not self.shape else f"<{self.array.size} values>"
+
+
+INPUT = Op("input", Stored(), lambda tensor_type: tensor_type, doc="A value given at each call.")
+PARAM = Op("param", Stored(), lambda tensor_type: tensor_type, doc="State that lives between calls.")
+CONST = Op(
+    "const",
+    Constant(),
+    lambda literal: TensorType(literal.dtype, literal.shape),
+    doc="A value known when the graph is built.",
+)
+
+
+def const(value: Any, dtype: Any = None) -> Node:
+    """The constant `value`, of NumPy's dtype for it unless `dtype` is given; DtypeError if graphc has no such dtype."""
+    array = np.asarray(value, dtype)
+    supported_dtype(array.dtype)
+    return make(CONST, (), {"literal": Literal.of(array)})
+
+
+def constant_value(node: Node) -> np.ndarray[Any, Any] | None:
+    """The value of a constant node, None for any other node."""
+    return node.options["literal"].array if isinstance(node.op.kind, Constant) else None
+
+
+def as_node(value: Operand) -> Node:
+    """`value` if it is a node, else the constant that it is."""
+    return value if isinstance(value, Node) else const(value)
+
+
+def common_dtype(*operands: Operand, floating: bool = False) -> np.dtype[Any]:
+    """NumPy 2's promotion (NEP 50): Python numbers adapt to the tensors' dtype.
+
+    `floating` asks for a float dtype: integers then become float64, as in NumPy.
+    """
+    known = [value.dtype if isinstance(value, Node) else value for value in operands]
+    dtype = np.result_type(*(v if isinstance(v, (int, float, np.dtype)) else np.asarray(v).dtype for v in known))
+    return supported_dtype(np.float64 if floating and dtype.kind != "f" else dtype)
+
+
+def cast(value: Operand, dtype: np.dtype[Any]) -> Node:
+    """`value` as a node of this dtype."""
+    if not isinstance(value, Node):
+        return const(value, dtype)
+    return value if value.dtype == dtype else OPS["astype"](value, dtype)
+
+
+def promoted(*operands: Operand, floating: bool = False) -> tuple[Node, ...]:
+    """Operands that broadcast against each other as nodes of their common dtype."""
+    broadcast(*(value.shape for value in operands if isinstance(value, Node)))
+    dtype = common_dtype(*operands, floating=floating)
+    return tuple(cast(value, dtype) for value in operands)

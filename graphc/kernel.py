@@ -1,0 +1,217 @@
+"""The loop IR: the second and last IR. Loops over memory and calls of BLAS, in the order in which a step runs them.
+
+    program := item*
+    item    := kernel | gemm | guard | statement       statements here compute scalars
+    kernel  := (loop | statement)*                     one main loop, what prepares and what finishes it
+    loop    := "for" index "<" size ":" (loop | statement)*
+    statement := name "=" code | name "=" buffer[index] | buffer[index] "=" name
+
+The numeric contract:
+- Every element-wise value is computed in its node's dtype, once per element, with the operations that the ops' records
+  name; a multiplication and an addition may be contracted into one rounding (FMA).
+- A sum over float32 that ends in a scalar or in one value per row accumulates in float64 and is rounded once. A sum that
+  keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
+- Only loops that hold a reduction may be reassociated, so that they can run in vector lanes. NaN and infinities keep
+  their meaning everywhere.
+- Matrix products are BLAS's: they accumulate in their dtype, in BLAS's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from graphc.ir import Node
+from graphc.sizes import Dim, Shape
+from graphc.types import TensorType
+
+
+class Role(Enum):
+    """Who owns a buffer's memory."""
+
+    INPUT = "input"
+    PARAM = "param"
+    CONSTANT = "constant"
+    OUTPUT = "output"
+    SCRATCH = "scratch"
+
+
+@dataclass(frozen=True, eq=False)
+class Buffer:
+    """Memory for one tensor, in row-major order. `name` is safe in code; `label` is what people call it."""
+
+    name: str
+    label: str
+    type: TensorType
+    role: Role
+    node: Node
+
+
+@dataclass(frozen=True, eq=False)
+class Alias:
+    """A buffer under another shape."""
+
+    buffer: Buffer
+    shape: Shape
+
+
+Place: TypeAlias = "Buffer | Alias"
+
+
+def base(place: Place) -> Buffer:
+    return place.buffer if isinstance(place, Alias) else place
+
+
+def shape_of(place: Place) -> Shape:
+    return place.shape if isinstance(place, Alias) else place.type.shape
+
+
+@dataclass(eq=False)
+class Let:
+    """`name = code`; `uses` are the scalars that the code reads, `origin` is the node it computes."""
+
+    name: str
+    code: str
+    uses: tuple[str, ...]
+    origin: Node
+
+
+@dataclass(eq=False)
+class Load:
+    """`name = place[index]`; each index entry is an index variable, "0" or a scalar."""
+
+    name: str
+    place: Place
+    index: tuple[str, ...]
+    origin: Node
+
+
+@dataclass(eq=False)
+class Store:
+    """`place[index] = name`."""
+
+    place: Place
+    index: tuple[str, ...]
+    name: str
+    origin: Node
+
+
+@dataclass(eq=False)
+class Loop:
+    """The body for each value of the index variable below `extent`."""
+
+    index: str
+    extent: Dim
+    body: list[Item] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Kernel:
+    """Loops that run as one function. `folds` says that it holds a reduction and may be reassociated."""
+
+    body: list[Item] = field(default_factory=list)
+    folds: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """A matrix operand: a place, read transposed or not."""
+
+    place: Place
+    transposed: bool
+
+
+@dataclass(eq=False)
+class Gemm:
+    """`out = alpha * a @ b + beta * out`; alpha and beta are code or scalars; a vector is a row or a column."""
+
+    out: Buffer
+    a: Operand
+    b: Operand
+    alpha: str
+    beta: str
+    rows: Dim
+    inner: Dim
+    columns: Dim
+    origin: Node
+
+
+@dataclass(eq=False)
+class Check:
+    """Leaves the step with guard number `number`, before any param has changed, unless the condition holds."""
+
+    condition: str
+    number: int
+    rule: str
+
+
+Item: TypeAlias = "Let | Load | Store | Loop | Kernel | Gemm | Check"
+
+
+@dataclass(eq=False)
+class Program:
+    """A step as loops and calls. `sizes` are the symbolic sizes in use, by name."""
+
+    name: str
+    sizes: tuple[str, ...]
+    inputs: list[Buffer]
+    stored: list[Buffer]
+    outputs: list[Buffer]
+    scratch: list[Buffer]
+    body: list[Item]
+
+    @property
+    def buffers(self) -> list[Buffer]:
+        return [*self.inputs, *self.stored, *self.outputs, *self.scratch]
+
+    def __str__(self) -> str:
+        lines = [f"program {self.name}({', '.join(self.sizes)})"]
+        for buffer in self.buffers:
+            lines.append(f"  {buffer.role.value} {buffer.label}: {buffer.type}")
+        return "\n".join([*lines, *text(self.body, 1)])
+
+
+def walk(items: list[Item]) -> Iterator[Item]:
+    """Every item, in the order in which it runs (each loop's body once)."""
+    for item in items:
+        yield item
+        if isinstance(item, (Loop, Kernel)):
+            yield from walk(item.body)
+
+
+def text(items: list[Item], depth: int = 0) -> Iterator[str]:
+    """The items as lines."""
+    pad = "  " * depth
+    for item in items:
+        if isinstance(item, Kernel):
+            yield f"{pad}kernel {item.name}{' (reduces)' if item.folds else ''}"
+            yield from text(item.body, depth + 1)
+        elif isinstance(item, Loop):
+            yield f"{pad}for {item.index} < {item.extent}:"
+            yield from text(item.body, depth + 1)
+        else:
+            yield pad + line(item)
+
+
+def line(item: Let | Load | Store | Gemm | Check) -> str:
+    """One item that holds no others."""
+    if isinstance(item, Let):
+        return f"{item.name} = {item.code}"
+    if isinstance(item, Load):
+        return f"{item.name} = {element(item.place, item.index)}"
+    if isinstance(item, Store):
+        return f"{element(item.place, item.index)} = {item.name}"
+    if isinstance(item, Check):
+        return f"check {item.condition}  # {item.rule}"
+    return f"gemm {item.out.label} = {item.alpha} * {matrix(item.a)} @ {matrix(item.b)} + {item.beta} * {item.out.label}"
+
+
+def element(place: Place, index: tuple[str, ...]) -> str:
+    return f"{base(place).label}[{', '.join(index)}]"
+
+
+def matrix(operand: Operand) -> str:
+    return base(operand.place).label + (".T" if operand.transposed else "")

@@ -1,0 +1,148 @@
+"""Shape ops: the same elements at other places. None of them moves data unless memory order demands it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import ShapeError
+from graphc.ir import Bound, Index, Node, Op, Operand, Position, View, as_node
+from graphc.sizes import Dim, Shape, divide, product
+from graphc.types import TensorType, broadcast, normal_axes, normal_axis, shape_of
+
+# ---- transpose ------------------------------------------------------------------------------------------------------
+
+
+def _transpose_bind(x: Operand, axes: Sequence[int] | None = None) -> Bound:
+    node = as_node(x)
+    order = tuple(range(node.ndim))[::-1] if axes is None else tuple(normal_axis(a, node.ndim) for a in axes)
+    if sorted(order) != list(range(node.ndim)):
+        raise ShapeError(f"axes={axes} is not an order of the {node.ndim} axes")
+    return (node,), {"axes": order}
+
+
+def _transpose_index(node: Node, index: Index) -> Index:
+    axes = node.options["axes"]
+    return tuple(index[axes.index(axis)] for axis in range(len(axes)))
+
+
+transpose = Op(
+    "transpose",
+    View(_transpose_index),
+    lambda x, axes: TensorType(x.dtype, tuple(x.shape[axis] for axis in axes)),
+    lambda x, axes: np.transpose(x, axes),
+    lambda g, y, x, axes: (transpose(g, tuple(int(a) for a in np.argsort(axes))),),
+    _transpose_bind,
+    doc="The axes in another order; reversed if no order is given.",
+)
+
+# ---- reshape --------------------------------------------------------------------------------------------------------
+
+
+def _reshape_bind(x: Operand, shape: Any) -> Bound:
+    node = as_node(x)
+    entries = shape if isinstance(shape, (tuple, list)) else (shape,)
+    wanted = [entry for entry in entries if entry != -1]
+    dims = shape_of(wanted)
+    if len(entries) - len(wanted) > 1:
+        raise ShapeError(f"shape={shape} has more than one -1")
+    if len(entries) > len(wanted):
+        at = list(entries).index(-1)
+        missing = divide(node.size, product(dims))
+        if missing is None:
+            raise ShapeError(f"{node.size} elements do not divide into {_spell(dims)}")
+        dims = (*dims[:at], missing, *dims[at:])
+    return (node,), {"shape": dims}
+
+
+def _reshape_type(x: TensorType, shape: Shape) -> TensorType:
+    if product(shape) != x.size:
+        raise ShapeError(f"{x.size} elements do not fit {_spell(shape)}, which has {product(shape)}")
+    return TensorType(x.dtype, shape)
+
+
+def _spell(shape: Sequence[Dim]) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+def _reshape_index(node: Node, index: Index) -> Index | None:
+    """Where the operand is read, if only axes of size 1 come or go."""
+    kept = [entry for entry, size in zip(index, node.shape, strict=True) if size != 1]
+    source = node.args[0].shape
+    if [size for size in source if size != 1] != [size for size in node.shape if size != 1]:
+        return None
+    return tuple(None if size == 1 else kept.pop(0) for size in source)
+
+
+reshape = Op(
+    "reshape",
+    View(_reshape_index),
+    _reshape_type,
+    lambda x, shape: np.reshape(x, shape),
+    lambda g, y, x, shape: (reshape(g, x.shape),),
+    _reshape_bind,
+    doc="The elements in row-major order under another shape; one entry may be -1, entries may be symbolic.",
+)
+
+
+def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
+    """`x` with axes of size 1 inserted, so that they stand at `axis` in the result."""
+    node = as_node(x)
+    count = 1 if isinstance(axis, int) else len(axis)
+    axes = normal_axes(axis, node.ndim + count)
+    sizes = list(node.shape)
+    return reshape(node, tuple(1 if at in axes else sizes.pop(0) for at in range(node.ndim + count)))
+
+
+def squeeze(x: Operand, axis: int | Sequence[int]) -> Node:
+    """`x` without the axes `axis`, which have size 1; ShapeError if one has not."""
+    node = as_node(x)
+    axes = normal_axes(axis, node.ndim)
+    if any(node.shape[at] != 1 for at in axes):
+        raise ShapeError(f"squeeze: axis={axis} of {node.type} is not of size 1")
+    return reshape(node, tuple(size for at, size in enumerate(node.shape) if at not in axes))
+
+
+# ---- broadcast_to ---------------------------------------------------------------------------------------------------
+
+
+def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
+    if broadcast(x.shape, shape) != shape:
+        raise ShapeError(f"cannot be stretched to {_spell(shape)}")
+    return TensorType(x.dtype, shape)
+
+
+def _broadcast_index(node: Node, index: Index) -> Index:
+    return stretched(node.args[0].shape, index)
+
+
+def stretched(shape: Shape, index: Index) -> Index:
+    """Where an operand of this shape is read for the element at `index` of the broadcast result."""
+    aligned = index[len(index) - len(shape) :]
+    return tuple(None if size == 1 else entry for size, entry in zip(shape, aligned, strict=True))
+
+
+# differentiate sums the cotangent over stretched axes, so the formula itself is the identity.
+broadcast_to = Op(
+    "broadcast_to",
+    View(_broadcast_index),
+    _broadcast_type,
+    lambda x, shape: np.broadcast_to(x, shape),
+    lambda g, y, x, shape: (g,),
+    bind=lambda x, shape: ((as_node(x),), {"shape": shape_of(shape)}),
+    analytic=True,
+    doc="`x` stretched to a shape that it broadcasts to.",
+)
+
+# ---- positions ------------------------------------------------------------------------------------------------------
+
+arange = Op(
+    "arange",
+    Position(),
+    lambda size: TensorType(np.dtype(np.int64), (size,)),
+    lambda size: np.arange(size),
+    bind=lambda size: ((), {"size": shape_of(size)[0]}),
+    doc="0, 1, ..., size - 1 as int64; the size may be symbolic.",
+)

@@ -1,0 +1,67 @@
+"""Optimizers: each builds its update as nodes, so that it is simplified, fused and compiled like the rest of the graph."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from graphc.ir import Node, cast
+from graphc.state import Param
+
+Updates = list[tuple[Param, Node]]
+
+
+class Optimizer(ABC):
+    """A rule that turns gradients into the params' next values. Hyperparameters are params, so that they may change."""
+
+    def __init__(self, lr: float) -> None:
+        self._lr = Param("lr", np.array(float(lr)), trainable=False)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate; assigning it takes effect at the next call, with no compile."""
+        return float(self._lr.value)
+
+    @lr.setter
+    def lr(self, value: float) -> None:
+        self._lr.value = float(value)
+
+    @abstractmethod
+    def update(self, param: Param, gradient: Node) -> Updates:
+        """The next value of `param`, and of any state that the optimizer keeps for it."""
+
+    def updates(self, params: Sequence[Param], gradients: Sequence[Node]) -> Updates:
+        """The updates of all params, simultaneous."""
+        return [row for param, g in zip(params, gradients, strict=True) for row in self.update(param, g)]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent, with PyTorch's formulas (torch.optim.SGD, dampening 0).
+
+    `g = gradient + weight_decay * p`, `v = momentum * v + g`, `p = p - lr * v`; with Nesterov's form of momentum
+    (Sutskever et al. 2013) `p = p - lr * (g + momentum * v)`.
+    """
+
+    def __init__(self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> None:
+        if lr < 0 or momentum < 0 or weight_decay < 0:
+            raise ValueError(f"lr, momentum and weight_decay are not negative, got {lr}, {momentum}, {weight_decay}")
+        if nesterov and not momentum:
+            raise ValueError("nesterov=True wants momentum > 0")
+        super().__init__(lr)
+        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self._velocity: dict[Param, Param] = {}
+
+    def update(self, param: Param, gradient: Node) -> Updates:
+        step, rows = gradient, []
+        if self.weight_decay:
+            step = step + self.weight_decay * param
+        if self.momentum:
+            velocity = self._velocity.setdefault(
+                param, Param(f"{param.name}.velocity", np.zeros_like(param.value), trainable=False)
+            )
+            moved = self.momentum * velocity + step
+            rows.append((velocity, moved))
+            step = step + self.momentum * moved if self.nesterov else moved
+        return [*rows, (param, param - cast(self._lr, param.dtype) * step)]

@@ -1,0 +1,83 @@
+"""Reverse-mode differentiation, graph to graph.
+
+Afterwards each gradient is a node like any other: it prints, simplifies and fuses, and can be differentiated again. The
+ops' formulas state calculus; accumulating, summing over stretched axes and skipping what does not matter happen here, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graphc.errors import DtypeError, ShapeError
+from graphc.ir import Node, const, describe, made_for, toposort
+from graphc.ops.reduce import sum
+from graphc.ops.shape import broadcast_to, reshape
+from graphc.rewrite import apply_rules, rewritten
+from graphc.rules import STABLE
+from graphc.sizes import Shape
+
+
+def grad(loss: Node, wrt: Any) -> Any:
+    """The gradient of a scalar loss with respect to a node, or to each node of a list.
+
+    `wrt` may be params, inputs, or nodes in between; a node on which the loss does not depend has gradient 0.
+    Raises ShapeError if the loss is not a scalar, DtypeError if the loss or `wrt` is not a float.
+    """
+    if isinstance(wrt, (list, tuple)):
+        return type(wrt)(gradients(loss, wrt))
+    return gradients(loss, [wrt])[0]
+
+
+def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
+    """The gradient of `loss` with respect to each node: Chollet, Deep Learning with Python, section 2.4.4."""
+    if loss.shape:
+        raise ShapeError(f"grad: the loss is a scalar; take its mean or sum first, got\n  {describe(loss)}")
+    for node in (loss, *wrt):
+        if not node.type.floating:
+            raise DtypeError(f"grad: only floats have gradients, got\n  {describe(node)}")
+    stable = rewritten([loss], lambda node: apply_rules(node, STABLE, opaque=wrt), opaque=wrt)[loss]
+    order = toposort([stable])
+    active = _active(order, wrt)
+    cotangents: dict[Node, Node] = {}
+    if stable in active:
+        cotangents[stable] = const(1, stable.dtype)
+    for node in reversed(order):
+        if node in cotangents and node.args and any(arg in active for arg in node.args):
+            _propagate(node, cotangents, active)
+    return [cotangents[node] if node in cotangents else _zeros(node) for node in wrt]
+
+
+def _active(order: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
+    """The float nodes whose value depends on one of `wrt`."""
+    active = set(wrt)
+    for node in order:
+        if node.type.floating and any(arg in active for arg in node.args):
+            active.add(node)
+    return active
+
+
+def _propagate(node: Node, cotangents: dict[Node, Node], active: set[Node]) -> None:
+    """Adds to the cotangent of each argument what reaches it through `node`."""
+    if node.op.grad is None:
+        raise NotImplementedError(f"{node.op.name} has no gradient rule")
+    with made_for(node):
+        shares = node.op.grad(cotangents[node], node, *node.args, **node.options)
+        for arg, share in zip(node.args, shares, strict=True):
+            if share is None or arg not in active:
+                continue
+            share = _unstretched(share, arg.shape)
+            assert share.type == arg.type, f"{node.op}: cotangent {share.type} for {arg.type}"
+            cotangents[arg] = cotangents[arg] + share if arg in cotangents else share
+
+
+def _unstretched(cotangent: Node, shape: Shape) -> Node:
+    """The cotangent of an operand that broadcasting stretched: summed over the axes that were added or were 1."""
+    added = cotangent.ndim - len(shape)
+    stretched = [added + at for at, size in enumerate(shape) if size == 1 and cotangent.shape[added + at] != 1]
+    axes = (*range(added), *stretched)
+    return reshape(sum(cotangent, axes), shape) if axes else cotangent
+
+
+def _zeros(node: Node) -> Node:
+    return broadcast_to(const(0, node.dtype), node.shape)

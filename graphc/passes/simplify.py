@@ -1,0 +1,41 @@
+"""Simplification by the table of rules, then composites expanded, then the table again.
+
+Afterwards no composite is left, constants are folded, and nothing that a rule can shorten remains. Legal because each
+rule keeps values and types (see rules.py), and an expansion is the op's definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from graphc.graph import Graph
+from graphc.ir import Node, Scalar, const, constant_value, made_for
+from graphc.rewrite import apply_rules, expanded, rewritten
+from graphc.rules import RULES
+
+
+def simplify(graph: Graph) -> Graph:
+    """The same graph, smaller."""
+    named = _everywhere(graph, _simpler)
+    return _everywhere(named, lambda node: _simpler(expanded(node)))
+
+
+def _everywhere(graph: Graph, change: Callable[[Node], Node]) -> Graph:
+    new = rewritten(graph.roots, change)
+    return graph.mapped(new.__getitem__)
+
+
+def _simpler(node: Node) -> Node:
+    return apply_rules(_folded(node), RULES)
+
+
+def _folded(node: Node) -> Node:
+    """A scalar computed from constants alone, as a constant."""
+    values = [constant_value(arg) for arg in node.args]
+    if not values or node.shape or not isinstance(node.op.kind, Scalar) or any(v is None for v in values):
+        return node
+    assert node.op.numpy is not None
+    with made_for(node), np.errstate(all="ignore"):
+        return const(node.op.numpy(*values, **node.options), node.dtype)

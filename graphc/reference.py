@@ -1,0 +1,107 @@
+"""The reference interpreter: each op by its NumPy meaning, one at a time. Every test's oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import InputError
+from graphc.graph import Graph
+from graphc.ir import Constant, Node, Stored, toposort
+from graphc.sizes import Shape, Size, evaluate as evaluate_size
+
+Array = np.ndarray[Any, Any]
+
+
+def evaluate(
+    nodes: Any, feeds: Mapping[str, Any] | None = None, dtype: Any = None, given: Mapping[Node, Any] | None = None
+) -> Any:
+    """The values of a node, or of a list or dict of nodes, without compiling.
+
+    feeds: the inputs' values by name; a param's value may be given too, else it is the param's own.
+    dtype: "float64" computes every float in float64, whatever the graph says.
+    given: values of any nodes, taken instead of computing them.
+    """
+    if isinstance(nodes, Mapping):
+        values = run(list(nodes.values()), feeds or {}, dtype, given)
+        return dict(zip(nodes, values, strict=True))
+    if isinstance(nodes, (list, tuple)):
+        return type(nodes)(run(nodes, feeds or {}, dtype, given))
+    return run([nodes], feeds or {}, dtype, given)[0]
+
+
+def run(
+    roots: Sequence[Node], feeds: Mapping[str, Any], dtype: Any = None, given: Mapping[Node, Any] | None = None
+) -> list[Array]:
+    """The value of each root."""
+    order = toposort(roots)
+    wide = None if dtype is None else np.dtype(dtype)
+    values: dict[Node, Array] = {node: np.asarray(value) for node, value in (given or {}).items()}
+    for node in order:
+        if isinstance(node.op.kind, Stored) and node not in values:
+            values[node] = _widened(_fed(node, feeds), wide)
+    sizes: dict[str, int] = {}
+    for node in (n for n in order if isinstance(n.op.kind, Stored)):
+        _bind_sizes(node, values[node].shape, sizes)
+    with np.errstate(all="ignore"):
+        for node in order:
+            if node not in values:
+                values[node] = _apply(node, [values[arg] for arg in node.args], sizes, wide)
+    return [values[root] for root in roots]
+
+
+def run_step(graph: Graph, feeds: Mapping[str, Any], dtype: Any = None) -> tuple[list[Array], dict[Node, Array]]:
+    """A whole step: the outputs, and the params' next values. Nothing is changed."""
+    roots = [*graph.outputs, *(value for _, value in graph.updates)]
+    values = run(roots, feeds, dtype)
+    count = len(graph.outputs)
+    return values[:count], {param: value for (param, _), value in zip(graph.updates, values[count:], strict=True)}
+
+
+def _fed(node: Node, feeds: Mapping[str, Any]) -> Any:
+    if node.name in feeds:
+        return feeds[node.name]
+    value = getattr(node, "value", None)
+    if value is None:
+        raise InputError(f"no value is given for input {node.name} ({node.where}); feeds has {sorted(feeds)}")
+    return value
+
+
+def _widened(value: Any, wide: np.dtype[Any] | None) -> Array:
+    array = np.asarray(value)
+    return array.astype(wide) if wide is not None and array.dtype.kind == "f" else array
+
+
+def _bind_sizes(node: Node, shape: tuple[int, ...], sizes: dict[str, int]) -> None:
+    if len(shape) != node.ndim:
+        raise InputError(f"{node.name} has {len(shape)} axes, wants {node.type}")
+    for size, actual in zip(node.shape, shape, strict=True):
+        expected = sizes.setdefault(str(size), actual) if isinstance(size, Size) else size
+        if expected != actual:
+            raise InputError(f"{node.name} has shape {shape}, wants {node.type} where {size} is {expected}")
+
+
+def _apply(node: Node, args: list[Array], sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Array:
+    if isinstance(node.op.kind, Constant):
+        return _widened(node.options["literal"].array, wide)
+    attrs = {key: _concrete(value, sizes, wide) for key, value in node.attrs}
+    assert node.op.numpy is not None, f"{node.op} has no NumPy meaning"
+    return np.asarray(node.op.numpy(*args, **attrs))
+
+
+def _concrete(value: Any, sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Any:
+    """An attr with numbers in place of symbolic sizes, and `wide` in place of float dtypes."""
+    if isinstance(value, Size):
+        return evaluate_size(value, sizes)
+    if isinstance(value, tuple):
+        return tuple(_concrete(v, sizes, wide) for v in value)
+    if isinstance(value, np.dtype) and value.kind == "f" and wide is not None:
+        return wide
+    return value
+
+
+def concrete_shape(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape with numbers in place of symbolic sizes."""
+    return tuple(evaluate_size(size, sizes) for size in shape)

@@ -1,0 +1,116 @@
+"""Patterns over nodes: match, build, and rewriting to a fixed point. Knows no op.
+
+    pattern := name                                a variable: matches any node, the same node each time
+             | number                              a scalar constant of this value
+             | (op name, pattern*, {attr: var}?)   an op; its attrs may be bound to variables
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any, TypeAlias
+
+from graphc.ir import OPS, Composite, Node, constant_value, make, made_for, rebuilt, toposort
+
+Pattern: TypeAlias = "str | float | tuple[Any, ...]"
+Bindings: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One algebraic truth: `before` equals `after`, whenever `when(**bindings)` holds.
+
+    `after` is a pattern, or a function of the bindings. `example` tells tests what to bind a variable to where a float
+    matrix would not do; see tests/test_rules.py.
+    """
+
+    name: str
+    before: Pattern
+    after: Pattern | Callable[..., Node]
+    when: Callable[..., bool] | None = None
+    example: tuple[tuple[str, Any], ...] = ()
+
+
+def match(pattern: Pattern, node: Node, bound: Bindings, opaque: Collection[Node] = ()) -> Bindings | None:
+    """The variables' values if `node` has this form, else None. No match looks inside an `opaque` node."""
+    if isinstance(pattern, str):
+        return {**bound, pattern: node} if bound.get(pattern, node) is node else None
+    if not isinstance(pattern, tuple):
+        value = constant_value(node)
+        return bound if value is not None and not value.shape and value[()] == pattern else None
+    name, *operands = pattern
+    if node.op.name != name or node in opaque:
+        return None
+    if operands and isinstance(operands[-1], dict):
+        bound = {**bound, **{variable: node.options[attr] for attr, variable in operands.pop().items()}}
+    orders = permutations(node.args) if node.op.commutative else [node.args]
+    for args in orders:
+        found = _match_all(operands, args, bound, opaque)
+        if found is not None:
+            return found
+    return None
+
+
+def _match_all(
+    patterns: Sequence[Pattern], args: Sequence[Node], bound: Bindings, opaque: Collection[Node]
+) -> Bindings | None:
+    found: Bindings | None = bound
+    for pattern, arg in zip(patterns, args, strict=True):
+        found = None if found is None else match(pattern, arg, found, opaque)
+    return found
+
+
+def build(pattern: Pattern | Callable[..., Node], bound: Bindings, like: Node) -> Node:
+    """The node that `pattern` describes; numbers become constants of `like`'s dtype."""
+    if callable(pattern):
+        return pattern(**bound)
+    if isinstance(pattern, str):
+        found: Node = bound[pattern]
+        return found
+    if not isinstance(pattern, tuple):
+        return OPS["astype"](pattern, like.dtype)
+    name, *operands = pattern
+    attrs = {attr: bound[variable] for attr, variable in operands.pop().items()} if isinstance(operands[-1], dict) else {}
+    return make(OPS[name], tuple(build(operand, bound, like) for operand in operands), attrs)
+
+
+def apply_rules(node: Node, rules: Iterable[Rule], opaque: Collection[Node] = ()) -> Node:
+    """`node` after the first rule that matches it and keeps its type; `node` itself if none does."""
+    for rule in rules:
+        bound = match(rule.before, node, {}, opaque)
+        if bound is None or (rule.when is not None and not rule.when(**bound)):
+            continue
+        with made_for(node):
+            after = build(rule.after, bound, node)
+        if after.type == node.type:
+            return after
+    return node
+
+
+def rewritten(
+    roots: Sequence[Node], change: Callable[[Node], Node], opaque: Collection[Node] = ()
+) -> dict[Node, Node]:
+    """Each node that `roots` need, mapped to what it becomes when `change` is applied until nothing changes.
+
+    Arguments are rewritten before their users. Every change must make a node smaller by some measure; rules.py has theirs.
+    """
+    current = {root: root for root in roots}
+    while True:
+        new: dict[Node, Node] = {}
+        for node in toposort(current.values()):
+            same = rebuilt(node, tuple(new[arg] for arg in node.args))
+            new[node] = same if node in opaque else change(same)
+        following = {root: new[node] for root, node in current.items()}
+        if following == current:
+            return following
+        current = following
+
+
+def expanded(node: Node) -> Node:
+    """A composite as the formula it stands for; any other node as it is."""
+    if not isinstance(node.op.kind, Composite):
+        return node
+    with made_for(node):
+        return node.op.kind.expand(*node.args, **node.options)

@@ -1,0 +1,135 @@
+"""Sizes of axes: an `int`, or a polynomial in named symbols such as `8*batch`.
+
+A symbolic size is known only when the compiled step is called. Arithmetic on sizes is exact and canonical, so two sizes
+are the same size if and only if they compare equal:
+
+    size := int | Size          Size := sum of coefficient * product of symbols
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+Monomial: TypeAlias = tuple[str, ...]
+
+
+class Size:
+    """A polynomial with integer coefficients in symbolic sizes; equal by value, and equal to its own text."""
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: Mapping[Monomial, int]) -> None:
+        self.terms: tuple[tuple[Monomial, int], ...] = tuple(sorted((m, c) for m, c in terms.items() if c))
+
+    @staticmethod
+    def symbol(name: str) -> Size:
+        """The size that is called `name`."""
+        return Size({(name,): 1})
+
+    def __add__(self, other: Dim) -> Dim:
+        total = dict(self.terms)
+        for monomial, coefficient in _terms(other):
+            total[monomial] = total.get(monomial, 0) + coefficient
+        return _simplest(total)
+
+    def __mul__(self, other: Dim) -> Dim:
+        total: dict[Monomial, int] = {}
+        for left, a in self.terms:
+            for right, b in _terms(other):
+                monomial = tuple(sorted(left + right))
+                total[monomial] = total.get(monomial, 0) + a * b
+        return _simplest(total)
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + other * -1
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: int) -> Dim:
+        return self * -1 + other
+
+    def __eq__(self, other: object) -> bool:
+        return str(self) == str(other) if isinstance(other, (Size, str)) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(str(self))
+
+    def __str__(self) -> str:
+        return "+".join(_spell(monomial, coefficient) for monomial, coefficient in self.terms).replace("+-", "-")
+
+    def __repr__(self) -> str:
+        return f"Size({self})"
+
+
+Dim: TypeAlias = int | Size
+Shape: TypeAlias = tuple[Dim, ...]
+
+
+def _spell(monomial: Monomial, coefficient: int) -> str:
+    factors = [str(coefficient)] if coefficient != 1 or not monomial else []
+    return "*".join([*factors, *monomial])
+
+
+def _terms(size: Dim) -> tuple[tuple[Monomial, int], ...]:
+    return size.terms if isinstance(size, Size) else (((), size),)
+
+
+def _simplest(terms: Mapping[Monomial, int]) -> Dim:
+    """The size with these terms, as an `int` where no symbol is left."""
+    size = Size(terms)
+    if not size.terms:
+        return 0
+    return size.terms[0][1] if size.terms == (((), size.terms[0][1]),) else size
+
+
+def product(sizes: Iterable[Dim]) -> Dim:
+    """The number of elements of a tensor with these axes."""
+    total: Dim = 1
+    for size in sizes:
+        total = size * total
+    return total
+
+
+def divide(size: Dim, by: Dim) -> Dim | None:
+    """`size / by` where it is a size again (`8*batch / batch`), else None."""
+    if size == by:
+        return 1
+    divisor = _terms(by)
+    if len(divisor) != 1 or divisor[0][1] == 0:
+        return None
+    factors, scale = divisor[0]
+    quotient: dict[Monomial, int] = {}
+    for monomial, coefficient in _terms(size):
+        rest = list(monomial)
+        for factor in factors:
+            if factor not in rest:
+                return None
+            rest.remove(factor)
+        if coefficient % scale:
+            return None
+        quotient[tuple(rest)] = coefficient // scale
+    return _simplest(quotient)
+
+
+def upper_bound(a: Dim, b: Dim) -> Dim:
+    """A size that is at least `a` and at least `b` whatever the symbols' values (symbols are never negative)."""
+    terms = dict(_terms(a))
+    for monomial, coefficient in _terms(b):
+        terms[monomial] = max(terms.get(monomial, 0), coefficient)
+    return _simplest(terms)
+
+
+def evaluate(size: Dim, values: Mapping[str, int]) -> int:
+    """The number that `size` is for these values of its symbols; KeyError names a symbol without a value."""
+    total = 0
+    for monomial, coefficient in _terms(size):
+        for name in monomial:
+            coefficient *= values[name]
+        total += coefficient
+    return total
+
+
+def symbols(size: Dim) -> set[str]:
+    """The names that occur in `size`."""
+    return {name for monomial, _ in _terms(size) for name in monomial}

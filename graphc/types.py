@@ -1,0 +1,111 @@
+"""Tensor types: a dtype and a shape, NumPy's broadcasting and promotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import DtypeError, ShapeError
+from graphc.sizes import Dim, Shape, Size, product, symbols
+
+SHORT_NAMES = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What is known of a value before the step runs: its dtype and the size of each axis."""
+
+    dtype: np.dtype[Any]
+    shape: Shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> Dim:
+        """The number of elements."""
+        return product(self.shape)
+
+    @property
+    def nbytes(self) -> Dim:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def floating(self) -> bool:
+        return self.dtype.kind == "f"
+
+    def __str__(self) -> str:
+        name = SHORT_NAMES[self.dtype.name]
+        return f"{name}[{','.join(map(str, self.shape))}]" if self.shape else name
+
+
+def supported_dtype(dtype: Any) -> np.dtype[Any]:
+    """`dtype` as NumPy's; DtypeError where graphc does not compute in it."""
+    found = np.dtype(dtype)
+    if found.name not in SHORT_NAMES:
+        remedy = "; cast to float32 first: x.astype('float32')" if found.kind in "fV" else ""
+        raise DtypeError(f"dtype {found.name} is not supported: graphc computes in {', '.join(SHORT_NAMES)}{remedy}")
+    return found
+
+
+def shape_of(entries: Sequence[int | str | Size] | int | str) -> Shape:
+    """The shape that a user wrote: ints are sizes, strings are names of symbolic sizes."""
+    if isinstance(entries, (int, str)):
+        entries = (entries,)
+    return tuple(_dim_of(entry) for entry in entries)
+
+
+def _dim_of(entry: Any) -> Dim:
+    if isinstance(entry, str):
+        if not entry.isidentifier():
+            raise ShapeError(f"a symbolic size is named like a variable ('batch'), got {entry!r}")
+        return Size.symbol(entry)
+    if isinstance(entry, Size):
+        return entry
+    if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):
+        if entry < 0:
+            raise ShapeError(f"a size is not negative, got {entry}")
+        return int(entry)
+    raise ShapeError(f"a shape entry is an int or the name of a symbolic size, got {entry!r}")
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """The common shape of operands, by NumPy's rule: axes are aligned at the right; two sizes agree or one of them is 1."""
+    ndim = max(map(len, shapes), default=0)
+    result: list[Dim] = []
+    for axis in range(ndim):
+        sizes = {s[axis - ndim + len(s)] for s in shapes if axis - ndim + len(s) >= 0} - {1}
+        if len(sizes) > 1:
+            listed = " and ".join(sorted(map(str, sizes)))
+            raise ShapeError(
+                f"shapes do not broadcast: axis {axis - ndim} has sizes {listed}; sizes must be equal, or one of them 1"
+            )
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(result)
+
+
+def normal_axis(axis: int, ndim: int) -> int:
+    """`axis` counted from the front."""
+    if not -ndim <= axis < ndim:
+        raise ShapeError(f"axis {axis} is outside a tensor of {ndim} axes")
+    return axis % ndim
+
+
+def normal_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
+    """NumPy's `axis=` as a sorted tuple; None means all axes."""
+    if axis is None:
+        return tuple(range(ndim))
+    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
+    normal = tuple(sorted(normal_axis(int(a), ndim) for a in axes))
+    if len(set(normal)) < len(normal):
+        raise ShapeError(f"axis={axis} names an axis twice")
+    return normal
+
+
+def symbols_of(shape: Shape) -> set[str]:
+    """The names of the symbolic sizes in `shape`."""
+    return {name for size in shape for name in symbols(size)}

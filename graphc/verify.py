@@ -1,0 +1,26 @@
+"""Valid in, valid out: re-runs every type rule of a graph."""
+
+from __future__ import annotations
+
+from graphc.errors import GraphcError, GraphError
+from graphc.graph import Graph
+from graphc.ir import Stored, describe
+
+
+def verify(graph: Graph) -> None:
+    """GraphError unless each node has the type its op's rule gives, and each update its param's type."""
+    for node in graph.nodes:
+        if isinstance(node.op.kind, Stored):
+            continue
+        try:
+            expected = node.op.type(*(arg.type for arg in node.args), **node.options)
+        except GraphcError as error:
+            raise GraphError(f"an invalid node: {describe(node)}: {error}") from error
+        if expected != node.type:
+            raise GraphError(f"an invalid node: {describe(node)}: its rule gives {expected}")
+    for param, value in graph.updates:
+        if param.type != value.type:
+            raise GraphError(f"an update of another type: {describe(param)} <- {describe(value)}")
+    for guard in graph.guards:
+        if guard.condition.type.shape or guard.condition.dtype != bool:
+            raise GraphError(f"a guard is a scalar bool: {describe(guard.condition)}")
