@@ -10,35 +10,46 @@ One node a line, typed, numbered in topological order, the user's names kept and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from graphc.ir import Constant, Node, Stored, toposort
-from graphc.sizes import Size
+from graphc.sizes import Dim, Size
+
+
+Updates: TypeAlias = "list[tuple[Node, Node]]"
+UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A scalar bool that must hold before any param changes: labels lie in their range, the loss is finite."""
+    """A scalar bool that must hold before any param changes.
+
+    With a `limit`, the integers of `watched` lie in range(limit); without one, `watched` is a loss and finite.
+    """
 
     condition: Node
     rule: str
     watched: Node
-    limit: Any = None
+    limit: Dim | None = None
 
 
 @dataclass(frozen=True)
 class Graph:
-    """What one call of the step computes: outputs from inputs and params, and the params' next values."""
+    """What one call of the step computes: outputs from inputs and params, and the params' next values.
+
+    An `update_rule` makes updates of (params, gradients); differentiate applies it to the first output, the loss.
+    """
 
     name: str
     inputs: tuple[Node, ...]
     outputs: tuple[Node, ...]
     updates: tuple[tuple[Node, Node], ...] = ()
     guards: tuple[Guard, ...] = ()
+    update_rule: UpdateRule | None = None
 
     @property
     def roots(self) -> tuple[Node, ...]:

@@ -31,7 +31,7 @@ from graphc.types import TensorType, broadcast, supported_dtype
 # ---- kinds: what an op is to the compiler ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Read:
     """An index entry that is itself read from memory: `node` at `index` (the label in `z[i, label[i]]`)."""
 
@@ -77,9 +77,14 @@ class Scalar:
 
 @dataclass(frozen=True)
 class View:
-    """The same elements elsewhere: `index(node, index)` is where its operand is read, None if only memory order helps."""
+    """The same elements elsewhere: `index(node, index)` is where its operand is read for the element at `index`.
+
+    A `contiguous` view has its operand's row-major order, so that it can also name the same memory; its `index` may then
+    be None, where no index of the operand says it simply.
+    """
 
     index: Callable[[Node, Index], Index | None]
+    contiguous: bool = False
 
 
 @dataclass(frozen=True)

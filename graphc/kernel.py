@@ -18,13 +18,13 @@ The numeric contract:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
 from graphc.ir import Node
-from graphc.sizes import Dim, Shape
+from graphc.sizes import Dim, Shape, Size, evaluate
 from graphc.types import TensorType
 
 
@@ -172,6 +172,38 @@ class Program:
         for buffer in self.buffers:
             lines.append(f"  {buffer.role.value} {buffer.label}: {buffer.type}")
         return "\n".join([*lines, *text(self.body, 1)])
+
+
+ALIGNMENT = 64
+"""Bytes: a cache line, and the widest vector register."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A program and where its scratch buffers lie: the slots' sizes in bytes, and each buffer's slot."""
+
+    program: Program
+    slots: tuple[Dim, ...]
+    slot_of: Mapping[Buffer, int]
+
+    def memory(self, sizes: Mapping[str, int]) -> int:
+        """The arena's size in bytes for these symbolic sizes; KeyError names one that is missing."""
+        return sum(-evaluate(size, sizes) // ALIGNMENT * -ALIGNMENT for size in self.slots)
+
+    def __str__(self) -> str:
+        lines = [f"plan {self.program.name}: {len(self.slots)} slots, {len(self.slot_of)} buffers"]
+        for number, size in enumerate(self.slots):
+            held = [f"{b.label}: {b.type}" for b, slot in self.slot_of.items() if slot == number]
+            lines.append(f"  m{number}: {size} bytes  # {'; then '.join(held)}")
+        return "\n".join(lines)
+
+
+def size_code(size: Dim) -> str:
+    """A size as code: the symbol `batch` is the variable `n_batch`."""
+    return " + ".join(
+        "*".join([*([str(c)] if c != 1 or not names else []), *(f"n_{name}" for name in names)])
+        for names, c in (size.terms if isinstance(size, Size) else (((), size),))
+    )
 
 
 def walk(items: list[Item]) -> Iterator[Item]:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from graphc.graph import Updates
 from graphc.ir import Node, cast
 from graphc.state import Param
-
-Updates = list[tuple[Param, Node]]
 
 
 class Optimizer(ABC):
@@ -32,9 +31,10 @@ class Optimizer(ABC):
     def update(self, param: Param, gradient: Node) -> Updates:
         """The next value of `param`, and of any state that the optimizer keeps for it."""
 
-    def updates(self, params: Sequence[Param], gradients: Sequence[Node]) -> Updates:
+    def updates(self, params: Sequence[Node], gradients: Sequence[Node]) -> Updates:
         """The updates of all params, simultaneous."""
-        return [row for param, g in zip(params, gradients, strict=True) for row in self.update(param, g)]
+        pairs = zip(params, gradients, strict=True)
+        return [row for param, g in pairs if isinstance(param, Param) for row in self.update(param, g)]
 
 
 class SGD(Optimizer):
@@ -54,7 +54,7 @@ class SGD(Optimizer):
         self._velocity: dict[Param, Param] = {}
 
     def update(self, param: Param, gradient: Node) -> Updates:
-        step, rows = gradient, []
+        step, rows = gradient, list[tuple[Node, Node]]()
         if self.weight_decay:
             step = step + self.weight_decay * param
         if self.momentum:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +20,11 @@ Initializer = Callable[[np.random.Generator, tuple[int, ...]], Any]
 
 def input(name: str, shape: Sequence[int | str] | int | str, dtype: Any = "float32") -> Node:
     """A value given at each call. Shape entries are ints, or strings that name a symbolic size."""
-    return Node(INPUT, (), (), TensorType(supported_dtype(dtype), shape_of(shape)), _checked(name))
+    made = (("serial", next(_serial)),)
+    return Node(INPUT, (), made, TensorType(supported_dtype(dtype), shape_of(shape)), _checked(name))
+
+
+_serial = itertools.count()
 
 
 def _checked(name: str) -> str:

@@ -194,3 +194,13 @@ astype = Op(
     bind=lambda x, dtype: ((as_node(x),), {"dtype": supported_dtype(dtype)}),
     doc="The same values as another dtype.",
 )
+
+copy = Op(
+    "copy",
+    Scalar("{0}"),
+    lambda a, to: a,
+    lambda x, to: x,
+    lambda g, y, a, to: (g,),
+    bind=lambda x, to: ((as_node(x),), {"to": to}),
+    doc="The same values in memory of their own, which `to` names.",
+)

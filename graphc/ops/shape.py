@@ -78,7 +78,7 @@ def _reshape_index(node: Node, index: Index) -> Index | None:
 
 reshape = Op(
     "reshape",
-    View(_reshape_index),
+    View(_reshape_index, contiguous=True),
     _reshape_type,
     lambda x, shape: np.reshape(x, shape),
     lambda g, y, x, shape: (reshape(g, x.shape),),

@@ -7,15 +7,30 @@ ops' formulas state calculus; accumulating, summing over stretched axes and skip
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from graphc.errors import DtypeError, ShapeError
+from graphc.graph import Graph
 from graphc.ir import Node, const, describe, made_for, toposort
 from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, reshape
 from graphc.rewrite import apply_rules, rewritten
 from graphc.rules import STABLE
 from graphc.sizes import Shape
+from graphc.state import Param
+
+
+def differentiate(graph: Graph) -> Graph:
+    """The graph with the update of every trainable param that its loss depends on."""
+    if graph.update_rule is None:
+        return graph
+    loss = graph.outputs[0]
+    params = [node for node in toposort([loss]) if isinstance(node, Param) and node.trainable]
+    taken = {param for param, _ in graph.updates}
+    params = [param for param in params if param not in taken]
+    updates = graph.update_rule(params, gradients(loss, params))
+    return replace(graph, updates=(*graph.updates, *updates), update_rule=None)
 
 
 def grad(loss: Node, wrt: Any) -> Any:

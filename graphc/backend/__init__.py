@@ -1,0 +1,1 @@
+"""From a planned program to one native call. jit.py and blas.py are the only files that know Numba."""

@@ -1,0 +1,256 @@
+"""A planned program as Python text: pure strings, no Numba.
+
+The text is a module that stands alone: `step(inputs..., results..., table)` runs the whole step and returns a status. It
+runs the same under `NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are identifiers and
+become `n_<size>`; the others appear in comments only.
+
+`table` holds addresses and one size, as int64: the arena, its bytes, the scalar results, then each param and constant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from graphc.graph import Graph, names_of, spelled
+from graphc.ir import Node
+from graphc.kernel import (
+    ALIGNMENT,
+    Buffer,
+    Check,
+    Gemm,
+    Item,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Operand,
+    Place,
+    Plan,
+    Role,
+    Store,
+    base,
+    shape_of,
+    size_code,
+    walk,
+)
+from graphc.sizes import Dim, Shape, Size, symbols
+from graphc.types import SHORT_NAMES
+
+OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
+"""What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
+
+ARENA, ARENA_BYTES, SCALARS, FIRST_STORED = 0, 1, 2, 3
+"""The rows of the table."""
+
+HEADER = """\
+import numpy as np
+
+from graphc.backend.jit import array_at, f32, f64, gemm, i32, i64, kernel, step_function, u8
+"""
+
+Notes = Mapping[Node, str]
+
+
+@dataclass
+class Names:
+    """What places are called in the text. Buffers that agree in slot and type are one variable."""
+
+    plan: Plan
+    views: dict[tuple[str, Shape, str], tuple[str, Buffer]] = field(default_factory=dict)
+
+    def of(self, place: Place) -> str:
+        """The variable that holds a place."""
+        buffer, shape = base(place), shape_of(place)
+        if buffer.role is Role.OUTPUT and not shape:
+            return "scalars"
+        in_arena = buffer in self.plan.slot_of
+        stem = f"m{self.plan.slot_of[buffer]}" if in_arena else buffer.name
+        if not in_arena and shape == buffer.type.shape:
+            return stem
+        key = (stem, shape, buffer.type.dtype.name)
+        others = sum(each[0] == stem for each in self.views)
+        return self.views.setdefault(key, (stem if in_arena and not others else f"{stem}_{others}", buffer))[0]
+
+    def element(self, place: Place, index: tuple[str, ...]) -> str:
+        """One element of a place; a rank 0 param is an array of one element."""
+        if index:
+            return f"{self.of(place)}[{', '.join(index)}]"
+        buffer = base(place)
+        if buffer.role is Role.OUTPUT:
+            return f"scalars[{scalar_results(self.plan).index(buffer)}]"
+        return f"{self.of(place)}[{'()' if buffer.role is Role.INPUT else 0}]"
+
+
+def scalar_results(plan: Plan) -> list[Buffer]:
+    """The results of rank 0, which share one array of float64."""
+    return [buffer for buffer in plan.program.outputs if not buffer.type.shape]
+
+
+def array_results(plan: Plan) -> list[Buffer]:
+    """The results that have axes: arguments of the step."""
+    return [buffer for buffer in plan.program.outputs if buffer.type.shape]
+
+
+def emit(plan: Plan, graph: Graph) -> str:
+    """The text of the module; `graph` gives the comments their names."""
+    numbered = names_of(graph)
+    notes = {node: _safe(f"{numbered[node]} = {spelled(node, numbered)}  {node.where}") for node in graph.nodes}
+    names = Names(plan)
+    top_scalars = {each.name for each in plan.program.body if isinstance(each, (Let, Load))}
+    results = {kernel: _results(kernel, plan.program.body) for kernel in plan.program.body if isinstance(kernel, Kernel)}
+    top_scalars.update(name for each in results.values() for name in each)
+    functions: list[str] = []
+    body: list[str] = []
+    for item in plan.program.body:
+        if isinstance(item, Kernel):
+            args = _arguments(item, names, top_scalars)
+            functions.append("\n".join(_function(item, args, results[item], names, notes)))
+            call = f"{item.name}({', '.join(args)})"
+            body.append(f"{', '.join(results[item])} = {call}" if results[item] else call)
+        else:
+            body += _lines(item, names, notes)
+    step = [*_prologue(plan, names), *body, f"return {OK}"]
+    return "\n\n".join([HEADER, *functions, "\n".join([*_signature(plan), *("    " + line for line in step)])]) + "\n"
+
+
+def _safe(comment: str) -> str:
+    """A comment that cannot leave its line or hide what stands on it."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in comment)
+
+
+# ---- kernels --------------------------------------------------------------------------------------------------------
+
+
+def _function(
+    kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
+) -> Iterator[str]:
+    yield ""
+    yield f"@kernel(folds={kernel.folds})"
+    yield f"def {kernel.name}({', '.join(args)}):"
+    for item in kernel.body:
+        yield from ("    " + line for line in _lines(item, names, notes))
+    if results:
+        yield f"    return {', '.join(results)}"
+
+
+def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> list[str]:
+    """Sizes, arrays and scalars that a kernel takes from the step, in order of use."""
+    found: dict[str, None] = {}
+    for item in walk([kernel]):
+        if isinstance(item, Loop):
+            found.update(dict.fromkeys(f"n_{name}" for name in sorted(symbols(item.extent))))
+        if isinstance(item, (Load, Store)):
+            found[names.of(item.place)] = None
+        found.update(dict.fromkeys(name for name in _read(item) if name in top_scalars))
+    own = {item.name for item in walk([kernel]) if isinstance(item, (Let, Load))}
+    return [name for name in found if name not in own]
+
+
+def _read(item: Item) -> tuple[str, ...]:
+    """The scalars that an item reads."""
+    if isinstance(item, Let):
+        return item.uses
+    if isinstance(item, Store):
+        return (item.name, *item.index)
+    if isinstance(item, Load):
+        return item.index
+    if isinstance(item, Gemm):
+        return (item.alpha, item.beta)
+    return (item.condition,) if isinstance(item, Check) else ()
+
+
+def _results(kernel: Kernel, body: list[Item]) -> list[str]:
+    """The scalars made by a kernel's own statements that the rest of the step reads."""
+    read = {name for item in walk([each for each in body if each is not kernel]) for name in _read(item)}
+    return [item.name for item in kernel.body if isinstance(item, Let) and item.name in read]
+
+
+# ---- the step -------------------------------------------------------------------------------------------------------
+
+
+def _signature(plan: Plan) -> Iterator[str]:
+    args = [buffer.name for buffer in (*plan.program.inputs, *array_results(plan))]
+    yield "\n@step_function"
+    yield f"def step({', '.join([*args, 'table'])}):"
+    for buffer in (*plan.program.inputs, *plan.program.stored, *plan.program.outputs):
+        yield _safe(f"    # {buffer.name}: {buffer.label} {buffer.type}")
+
+
+def _prologue(plan: Plan, names: Names) -> Iterator[str]:
+    yield from _bound_sizes(plan.program.inputs)
+    end = "arena"
+    yield f"arena = table[{ARENA}]"
+    for number, size in enumerate(plan.slots):
+        yield f"a{number} = {end}"
+        end = f"a{number} + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
+    yield f"if {end} - arena > table[{ARENA_BYTES}]:"
+    yield f"    return {ARENA_TOO_SMALL}"
+    yield f"scalars = array_at(table[{SCALARS}], ({max(1, len(scalar_results(plan)))},), f64)"
+    for row, buffer in enumerate(plan.program.stored):
+        yield f"{buffer.name} = {_array(f'table[{FIRST_STORED + row}]', buffer.type.shape or (1,), buffer)}"
+    for (_, shape, _), (name, buffer) in names.views.items():
+        if buffer in plan.slot_of:
+            yield f"{name} = {_array(f'a{plan.slot_of[buffer]}', shape, buffer)}"
+        else:
+            yield f"{name} = {buffer.name}.reshape({_tuple(shape)})"
+
+
+def _array(address: str, shape: Shape, buffer: Buffer) -> str:
+    return f"array_at({address}, {_tuple(shape)}, {SHORT_NAMES[buffer.type.dtype.name]})"
+
+
+def _tuple(shape: Shape) -> str:
+    return f"({', '.join(map(size_code, shape))}{',' * (len(shape) == 1)})"
+
+
+def _bound_sizes(inputs: list[Buffer]) -> Iterator[str]:
+    """Each symbolic size from the first axis that has it; every other axis is compared."""
+    known: set[str] = set()
+    compared: list[tuple[str, Dim]] = []
+    for buffer in inputs:
+        for axis, size in enumerate(buffer.type.shape):
+            here = f"{buffer.name}.shape[{axis}]"
+            if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in known:
+                known.add(str(size))
+                yield f"n_{size} = {here}"
+            else:
+                compared.append((here, size))
+    if compared:
+        yield f"if {' or '.join(f'{here} != {size_code(size)}' for here, size in compared)}:"
+        yield f"    return {WRONG_SIZES}"
+
+
+# ---- items ----------------------------------------------------------------------------------------------------------
+
+
+def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
+    if isinstance(item, Loop):
+        yield f"for {item.index} in range({size_code(item.extent)}):"
+        for each in item.body:
+            yield from ("    " + line for line in _lines(each, names, notes))
+    elif isinstance(item, Let):
+        yield _noted(f"{item.name} = {item.code}", item.origin, notes)
+    elif isinstance(item, Load):
+        yield f"{item.name} = {names.element(item.place, item.index)}"
+    elif isinstance(item, Store):
+        yield f"{names.element(item.place, item.index)} = {item.name}"
+    elif isinstance(item, Gemm):
+        yield _noted(_gemm(item, names), item.origin, notes)
+    elif isinstance(item, Check):
+        yield _safe(f"if not {item.condition}:  # {item.rule}")
+        yield f"    return {FIRST_GUARD + item.number}"
+
+
+def _noted(code: str, origin: Node, notes: Notes) -> str:
+    return f"{code}  # {notes[origin]}" if origin in notes else code
+
+
+def _gemm(item: Gemm, names: Names) -> str:
+    sizes = ", ".join(map(size_code, (item.rows, item.inner, item.columns)))
+    left, right = _matrix(item.a, names), _matrix(item.b, names)
+    return f"gemm({item.alpha}, {left}, {right}, {item.beta}, {names.of(item.out)}, {sizes})"
+
+
+def _matrix(operand: Operand, names: Names) -> str:
+    return f"{names.of(operand.place)}, {operand.transposed}"

@@ -1,0 +1,317 @@
+"""compile(): runs the pipeline, binds memory, and makes the function that a user calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.backend import emit
+from graphc.backend.jit import jit
+from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
+from graphc.graph import Graph, Guard
+from graphc.ir import INPUT, PARAM, Node, const, describe, toposort
+from graphc.kernel import ALIGNMENT, Plan
+from graphc.ops.elementwise import astype, equal, isfinite, logical_and
+from graphc.ops.reduce import count, sum
+from graphc.optim import Optimizer
+from graphc.passes import GRAPH_PASSES, fuse, plan
+from graphc.reference import concrete_shape, run
+from graphc.sizes import Dim, Size, symbols
+from graphc.state import Param
+from graphc.types import symbols_of
+from graphc.verify import verify
+
+Array = np.ndarray[Any, Any]
+
+
+def compile(
+    outputs: Any,
+    *,
+    inputs: Sequence[Node] | None = None,
+    optimizer: Optimizer | None = None,
+    updates: Mapping[Param, Node] | None = None,
+    threads: int | None = None,
+    name: str | None = None,
+    on_nonfinite: str = "raise",
+) -> Function:
+    """A native function of `outputs`: a node, or a list or dict of nodes, returned in the same structure.
+
+    inputs: the order of the call's arguments; by default the order in which they were made.
+    optimizer: `outputs` is, or starts with, the loss; each call also updates every trainable param that it depends on.
+    updates: next values for params, all computed from the old ones.
+    on_nonfinite: "raise" leaves the params alone and raises NonFiniteError if the loss is NaN or infinite; "ignore" goes on.
+    Raises GraphError for a graph that cannot be compiled.
+    """
+    if on_nonfinite not in ("raise", "ignore"):
+        raise ValueError(f'on_nonfinite is "raise" or "ignore", got {on_nonfinite!r}')
+    nodes = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
+    nodes = [nodes] if isinstance(nodes, Node) else list(nodes)
+    next_values = tuple((updates or {}).items())
+    graph = Graph(
+        name or "step",
+        _ordered_inputs([*nodes, *(value for _, value in next_values)], inputs),
+        tuple(nodes),
+        next_values,
+        update_rule=None if optimizer is None else optimizer.updates,
+    )
+    finite = optimizer is not None and on_nonfinite == "raise"
+    return Function(_checked(_guarded(graph, finite)), outputs, optimizer, threads)
+
+
+def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tuple[Node, ...]:
+    used = [node for node in toposort(roots) if node.op is INPUT]
+    if inputs is None:
+        return tuple(sorted(used, key=lambda node: node.options["serial"]))
+    missing = [node for node in used if node not in inputs]
+    if missing:
+        raise GraphError("inputs= leaves out what the outputs need:\n  " + "\n  ".join(map(describe, missing)))
+    return tuple(inputs)
+
+
+# ---- guards ---------------------------------------------------------------------------------------------------------
+
+
+def _guarded(graph: Graph, finite: bool) -> Graph:
+    """The graph with a guard for each integer that indexes, and one for the loss."""
+    bounds = {node.op.bound(*node.args, **node.options): node for node in graph.nodes if node.op.bound is not None}
+    guards = [_index_guard(index, size) for index, size in bounds]
+    if finite:
+        loss = graph.outputs[0]
+        guards.append(Guard(isfinite(loss), "the loss is finite", loss))
+    return Graph(graph.name, graph.inputs, graph.outputs, graph.updates, tuple(guards), graph.update_rule)
+
+
+def _index_guard(index: Node, size: Dim) -> Guard:
+    inside = logical_and(index >= const(0, index.dtype), astype(index, np.int64) < count(size, np.int64))
+    outside = sum(1 - astype(inside, np.int64))
+    return Guard(equal(outside, 0), f"{index.name or 'labels'} in range({size})", index, size)
+
+
+# ---- what a graph must satisfy --------------------------------------------------------------------------------------
+
+
+def _checked(graph: Graph) -> Graph:
+    """`graph`; GraphError if it cannot be compiled."""
+    if not graph.outputs and not graph.updates:
+        raise GraphError("nothing to compute: compile() wants an output, an optimizer or updates")
+    leaves: dict[str, Node] = {}
+    for leaf in (*graph.inputs, *graph.params):
+        other = leaves.setdefault(str(leaf.name), leaf)
+        if other is not leaf:
+            raise GraphError(
+                f"two different leaves are called {leaf.name!r}:\n  {describe(other)}\n  {describe(leaf)}\n"
+                "  give one of them another name"
+            )
+    for param, value in graph.updates:
+        if param.op is not PARAM:
+            raise GraphError(f"only params are updated, got\n  {describe(param)}")
+        if param.type != value.type:
+            raise GraphError(f"an update has its param's type, got\n  {describe(param)}\n  {describe(value)}")
+    _check_sizes(graph)
+    verify(graph)
+    return graph
+
+
+def _check_sizes(graph: Graph) -> None:
+    """Every symbolic size is the size of some input's axis, so that a call tells its value."""
+    bound = {str(size) for node in graph.inputs for size in node.shape if isinstance(size, Size)}
+    for node in graph.nodes:
+        for name in sorted(symbols_of(node.shape) | symbols(node.options.get("size", 0))):
+            if name not in bound:
+                raise GraphError(f"no input has an axis of size {name!r}, which is needed by\n  {describe(node)}")
+
+
+# ---- the compiled function ------------------------------------------------------------------------------------------
+
+
+class Stages(Mapping[str, str]):
+    """The text of each stage by name, in order; a text is made when it is first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, stage: str) -> str:
+        return self._makers[stage]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class Function:
+    """A compiled step. Call it with arrays in the order of `inputs`, or by name."""
+
+    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None) -> None:
+        self.inputs = graph.inputs
+        self.outputs = structure
+        self.optimizer = optimizer
+        makers: dict[str, Callable[[], str]] = {"graph": graph.__str__}
+        for change in GRAPH_PASSES:
+            graph = change(graph)
+            verify(graph)
+            makers[change.__name__] = graph.__str__
+        self.params = tuple(node for node in graph.params if isinstance(node, Param))
+        program = fuse(graph)
+        self._graph = graph
+        self._plan: Plan = plan(program)
+        self.source = emit.emit(self._plan, graph)
+        array_results = emit.array_results(self._plan)
+        self._result_shapes = [buffer.type for buffer in array_results]
+        types = [node.type for node in self.inputs]
+        self._compiled = jit(self.source, graph.name, types, self._result_shapes)
+        makers |= {"fuse": program.__str__, "plan": self._plan.__str__, "emit": lambda: self.source}
+        self.stages = Stages({**makers, "llvm": self._compiled.llvm, "asm": self._compiled.assembly})
+        self._bind_memory()
+
+    def _bind_memory(self) -> None:
+        """The table of addresses that the native code reads; the arena follows at the first call."""
+        self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
+        self._memory = [_live_array(buffer.node) for buffer in self._plan.program.stored]
+        self._arena = np.empty(0, np.uint8)
+        addresses = [array.ctypes.data for array in self._memory]
+        self._table = np.array([0, 0, self._scalars.ctypes.data, *addresses], np.int64)
+
+    def __str__(self) -> str:
+        return f"{self.stages['graph']}\n{self.summary()}"
+
+    def summary(self) -> str:
+        """One line: what was compiled to how much."""
+        kernels = self.source.count("@kernel")
+        products = self.source.count(" gemm(") + self.source.count("\n    gemm(")
+        nodes = len(self._graph.nodes)
+        return f"# {nodes} nodes -> {kernels} kernels and {products} matrix products, {len(self._plan.slots)} slots"
+
+    # ---- calling ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the step: scalars come back as floats, other values as new arrays.
+
+        Raises InputError or NonFiniteError, in which case no param has changed.
+        """
+        arrays = self._arrays(args, kwargs)
+        results = self._new_results(arrays) if self._result_shapes else []
+        status = self._compiled.call(*arrays, *results, self._table)
+        if status == emit.ARENA_TOO_SMALL:
+            self._grow_arena(arrays)
+            status = self._compiled.call(*arrays, *results, self._table)
+        if status != emit.OK:
+            raise self._error(status, arrays)
+        return self._packed(results)
+
+    def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
+        values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
+        return [_as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+
+    def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        names = [str(node.name) for node in self.inputs]
+        if len(args) > len(names):
+            raise InputError(f"{self._graph.name} takes {len(names)} inputs ({', '.join(names)}), got {len(args)}")
+        given = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in names:
+                raise InputError(f"{self._graph.name} has no input {name!r}; its inputs are {', '.join(names)}")
+            if name in given:
+                raise InputError(f"input {name} is given twice")
+            given[name] = value
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise InputError(f"{self._graph.name} also wants {', '.join(missing)}; its inputs are {', '.join(names)}")
+        return [given[name] for name in names]
+
+    def _sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The symbolic sizes' values; InputError where two axes disagree."""
+        sizes: dict[str, int] = {}
+        source: dict[str, str] = {}
+        pairs = list(zip(self.inputs, arrays, strict=True))
+        for node, array in pairs:
+            for axis, size in enumerate(node.shape):
+                if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in sizes:
+                    sizes[str(size)], source[str(size)] = array.shape[axis], f"axis {axis} of {node.name}"
+        for node, array in pairs:
+            for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
+                if array.shape[axis] != wanted:
+                    why = f" ({size} is {wanted} in {source.get(str(size), 'other inputs')})" if isinstance(size, Size) else ""
+                    raise InputError(
+                        f"input {node.name} wants {node.type}, got shape {array.shape}: "
+                        f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
+                    )
+        return sizes
+
+    def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
+        sizes = self._sizes(arrays)
+        return [np.empty(concrete_shape(t.shape, sizes), t.dtype) for t in self._result_shapes]
+
+    def _packed(self, results: list[Array]) -> Any:
+        """The results in the structure that compile() was given."""
+        arrays, scalars = iter(results), iter(self._scalars.tolist())
+        values = [next(arrays if node.shape else scalars) for node in self._graph.outputs]
+        if isinstance(self.outputs, Node):
+            return values[0]
+        if isinstance(self.outputs, Mapping):
+            return dict(zip(self.outputs, values, strict=True))
+        return type(self.outputs)(values)
+
+    def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
+        """Why the step left early; nothing has changed."""
+        if status == emit.WRONG_SIZES:
+            self._sizes(arrays)
+        guard = self._graph.guards[status - emit.FIRST_GUARD]
+        if guard.limit is None:
+            value = self._scalars[0]
+            return NonFiniteError(f"the loss is {value} (made at {guard.watched.where}); no param has changed")
+        return self._index_error(guard, arrays)
+
+    def _index_error(self, guard: Guard, arrays: Sequence[Array]) -> InputError:
+        feeds = {str(node.name): array for node, array in zip(self.inputs, arrays, strict=True)}
+        labels, limit = run([guard.watched, count(guard.limit or 0, np.int64)], {**feeds})
+        position = tuple(int(at) for at in np.argwhere((labels < 0) | (labels >= limit))[0])
+        return InputError(
+            f"label {labels[position]} at {list(position)} of {guard.watched.name or 'the labels'} is outside range({limit}): "
+            f"labels count from 0; no param has changed ({guard.watched.where})"
+        )
+
+    # ---- memory -----------------------------------------------------------------------------------------------------
+
+    def memory(self, **sizes: int) -> int:
+        """The bytes of the step's own buffers for these symbolic sizes, beside params, inputs and results."""
+        try:
+            return self._plan.memory(sizes)
+        except KeyError as error:
+            raise InputError(f"memory() wants the size {error}; the sizes are {self._plan.program.sizes}") from None
+
+    def _grow_arena(self, arrays: Sequence[Array]) -> None:
+        need = self._plan.memory(self._sizes(arrays))
+        self._arena = np.empty(need + ALIGNMENT, np.uint8)
+        start = -self._arena.ctypes.data // ALIGNMENT * -ALIGNMENT
+        self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
+
+
+def _live_array(node: Node) -> Array:
+    """The memory of a param, or of a constant."""
+    return node.value if isinstance(node, Param) else np.array(node.options["literal"].array)
+
+
+def _as_input(node: Node, value: Any) -> Array:
+    """`value` as the array that the native code takes: itself if it can be, else a copy; InputError if it does not fit."""
+    if (
+        type(value) is np.ndarray
+        and value.dtype is node.dtype
+        and value.ndim == node.ndim
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    ):
+        return value
+    array = np.asarray(value)
+    if array.ndim != node.ndim:
+        raise InputError(f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})")
+    rule = "safe" if isinstance(value, (np.ndarray, np.generic)) else "same_kind"
+    if not np.can_cast(array.dtype, node.dtype, rule):
+        raise InputError(
+            f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "
+            f"say so if you mean it: {node.name}.astype({node.dtype.name!r}) ({node.where})"
+        )
+    return np.require(array, node.dtype, ["C", "ALIGNED"])

@@ -1,0 +1,181 @@
+"""Fusion: which nodes get a place of their own, in which order, and in which loops.
+
+A node is *placed* if it needs a loop or a call (reductions, products), memory (what BLAS reads, results, next values), or
+is too dear to compute twice; every other node is inlined where it is read. Placed nodes are then put, one after another,
+into the earliest loops that may hold them (see nest.py), so that a group is convex by construction: each node stands after
+everything it reads.
+
+Afterwards the program computes what the graph means. Three orders make that so: a node comes after what it reads; a
+param is overwritten after every read of its old value; and no param changes, and no label is used, before its check.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from graphc.graph import Graph, Guard
+from graphc.ir import Fold, Gather, Node, Product, Scalar, Stored, View, toposort
+from graphc.kernel import Program
+from graphc.ops.elementwise import copy
+from graphc.passes.cone import body_cells, cone, is_alias, is_leaf, matrix_source, memory_of, natural
+from graphc.passes.nest import Nest, writers
+
+CHEAP = 8
+"""What may be computed again instead of stored, in additions: about the price of storing and loading a float."""
+
+Step: TypeAlias = "Node | Guard"
+
+
+def fuse(graph: Graph) -> Program:
+    """The graph as loops and calls, in an order in which they may run."""
+    graph = _with_own_places(graph)
+    while True:
+        placed = _placed(graph)
+        order, stuck = _order(graph, placed)
+        if stuck is None:
+            break
+        graph = _deferred(graph, stuck)
+    nest = Nest(graph, placed)
+    for step in order:
+        nest.check(step) if isinstance(step, Guard) else nest.place(step)
+    return nest.program()
+
+
+# ---- results and next values have places of their own ----------------------------------------------------------------
+
+
+def _with_own_places(graph: Graph) -> Graph:
+    """Each output and each next value is a node that nothing else claims, so that it can be computed into its place."""
+    claimed: set[Node] = set()
+
+    def own(value: Node, to: str) -> Node:
+        if is_leaf(value) or isinstance(value.op.kind, View) or value in claimed:
+            value = copy(value, to=to)
+        claimed.add(value)
+        return value
+
+    updates = [(param, _accumulating(own(value, f"next {param.name}"), param)) for param, value in graph.updates]
+    outputs = [own(value, f"output {k}") for k, value in enumerate(graph.outputs)]
+    return replace(graph, updates=tuple(updates), outputs=tuple(outputs))
+
+
+def _accumulating(value: Node, param: Node) -> Node:
+    """A product that adds to something else than `param` itself gets that something copied into the param first."""
+    if not isinstance(value.op.kind, Product) or len(value.args) == 2 or value.args[2] is param:
+        return value
+    a, b, c, alpha, beta = value.args
+    return value.op(a, b, copy(c, to=f"start {param.name}"), alpha, beta)
+
+
+def _deferred(graph: Graph, param: Node) -> Graph:
+    """`param` takes its next value from a copy, made when nothing needs its old value any more."""
+    updates = [(p, copy(value, to=f"late {p.name}") if p is param else value) for p, value in graph.updates]
+    return replace(graph, updates=tuple(updates))
+
+
+# ---- which nodes are placed -----------------------------------------------------------------------------------------
+
+
+def _placed(graph: Graph) -> set[Node]:
+    nodes = graph.nodes
+    placed = {*graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
+    for node in nodes:
+        placed.update(_forced(node))
+    placed = {node for node in placed if not is_leaf(node)}
+    users, weight = _users(nodes), dict.fromkeys(nodes, 0)
+    for node in nodes:
+        weight[node] = _weight(node, weight)
+        if not is_leaf(node) and not isinstance(node.op.kind, View) and weight[node] > CHEAP and (len(users[node]) > 1 or _stretched(node, users)):
+            placed.add(node)
+        if node in placed:
+            weight[node] = 0
+    return placed
+
+
+def _forced(node: Node) -> list[Node]:
+    """What must be placed because of `node`: itself, or what it wants to find in memory."""
+    if isinstance(node.op.kind, Product):
+        starts = [node.args[2]] if len(node.args) > 2 else []
+        return [node, *starts, *(matrix_source(arg)[0] for arg in node.args[:2])]
+    if isinstance(node.op.kind, Fold):
+        return [node]
+    return [memory_of(node)] if is_alias(node, natural(node.shape)) else []
+
+
+def _weight(node: Node, weight: dict[Node, int]) -> int:
+    """The price of one element of a node that is inlined."""
+    own = node.op.kind.cost if isinstance(node.op.kind, Scalar) else 0
+    return own + sum(weight[arg] for arg in node.args)
+
+
+def _users(nodes: Sequence[Node]) -> dict[Node, list[Node]]:
+    """Who reads each node; a view stands for its own users."""
+    users: dict[Node, list[Node]] = {node: [] for node in nodes}
+    for node in reversed(nodes):
+        for arg in node.args:
+            users[arg] += users[node] if isinstance(node.op.kind, View) else [node]
+    return users
+
+
+def _stretched(node: Node, users: dict[Node, list[Node]]) -> bool:
+    """Whether some user is larger, so that an inlined node would be computed again and again."""
+    return any(user.size != node.size and not isinstance(user.op.kind, (Fold, Gather)) for user in users[node])
+
+
+# ---- in which order -------------------------------------------------------------------------------------------------
+
+
+def _order(graph: Graph, placed: Collection[Node]) -> tuple[list[Step], Node | None]:
+    """Placed nodes and guards in a legal order; or a param whose next value would overwrite what it still needs."""
+    position = {node: at for at, node in enumerate(graph.nodes)}
+    steps: list[Step] = [*(node for node in position if node in placed), *graph.guards]
+    after = _constraints(graph, placed, steps)
+    waiting = {step: len(after[step]) for step in steps}
+    followers: dict[Step, list[Step]] = {step: [] for step in steps}
+    for step, earlier in after.items():
+        for each in earlier:
+            followers[each].append(step)
+    rank = {step: (position[step.condition if isinstance(step, Guard) else step], at) for at, step in enumerate(steps)}
+    ready = [(rank[step], at) for at, step in enumerate(steps) if not waiting[step]]
+    heapq.heapify(ready)
+    order: list[Step] = []
+    index = {step: at for at, step in enumerate(steps)}
+    while ready:
+        step = steps[heapq.heappop(ready)[1]]
+        order.append(step)
+        for follower in followers[step]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (rank[follower], index[follower]))
+    if len(order) == len(steps):
+        return order, None
+    done = set(order)
+    return order, next(p for p, value in graph.updates if writers(p, value)[0] not in done)
+
+
+def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) -> dict[Step, set[Step]]:
+    """What each step must come after."""
+    after: dict[Step, set[Step]] = {step: set() for step in steps}
+    readers: dict[Node, set[Step]] = {}
+    index_guards = [guard for guard in graph.guards if guard.limit is not None]
+    for guard in graph.guards:
+        after[guard].add(guard.condition)
+    conditions = set(toposort([guard.condition for guard in graph.guards if guard.limit is not None]))
+    for node in (step for step in steps if isinstance(step, Node)):
+        for read, _ in cone(body_cells(node), placed):
+            source = read if read in placed else memory_of(read)
+            if source in placed:
+                after[node].add(source)
+            elif isinstance(source.op.kind, Stored):
+                readers.setdefault(source, set()).add(node)
+            if isinstance(read.op.kind, Gather) or isinstance(node.op.kind, Gather):
+                after[node].update(guard for guard in index_guards if node not in conditions)
+    for param, value in graph.updates:
+        first = writers(param, value)[0]
+        after[first] |= (readers.get(param, set()) - {first} - set(writers(param, value)[1:])) | set(graph.guards)
+        if len(writers(param, value)) > 1 and value in readers.get(param, set()):
+            after[first].add(value)
+    return after

@@ -1,0 +1,430 @@
+"""Building loops: each placed node goes into the earliest loops that may hold it.
+
+Two placed nodes share the loops in which the later one reads the earlier one at the loops' own indices; from there on the
+later one comes strictly after. A value that is read in the loop body that made it stays a scalar; any other reader finds
+it in memory. What does not depend on a loop's index is computed before that loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc.graph import Graph, Guard, names_of
+from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
+from graphc.kernel import (
+    Alias,
+    Buffer,
+    Check,
+    Gemm,
+    Item,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Operand,
+    Place,
+    Program,
+    Role,
+    Store,
+    size_code,
+)
+from graphc.passes.cone import (
+    Cell,
+    body_cells,
+    cone,
+    depth_of,
+    first_reduced,
+    is_alias,
+    loops_of,
+    matrix_source,
+    memory_of,
+    natural,
+    operands,
+)
+from graphc.sizes import Dim, Shape
+from graphc.types import SHORT_NAMES, symbols_of
+
+INDEX_NAMES = "ijklmnopqr"
+
+
+@dataclass(eq=False)
+class Scope:
+    """A body under construction: the step's own, or one loop's. `known` has the scalars that its items compute."""
+
+    items: list[Item]
+    holder: Item | None = None  # the item of the enclosing body that holds this one
+    known: dict[Cell, tuple[str, Item]] = field(default_factory=dict)
+
+
+Chain = list[Scope]  # the step's body, then one scope for each open loop, outermost first
+
+
+class Nest:
+    """The program under construction: place() and check() in order, then program()."""
+
+    def __init__(self, graph: Graph, placed: Collection[Node]) -> None:
+        self.graph = graph
+        self.placed = placed
+        self.numbers = {node: name[1:] for node, name in names_of(graph).items() if name[0] == "%"}
+        self.top = Scope([])
+        self.scopes: dict[Item, Scope] = {}
+        # Where each step stands: the item that holds it in the step's body, in that item's loop, and so on.
+        self.paths: dict[Node | Guard, list[Item]] = {}
+        self.made: dict[Node, tuple[Scope, Item, str]] = {}
+        self.readers: dict[Node, list[tuple[Node, Index | None]]] = {}
+        self.homes = _homes_of_leaves(graph)
+        self.claimed: dict[Node, Buffer] = {}
+        self.stored_from: set[Node] = set()
+        self.scratch: list[Buffer] = []
+        self.taken: set[str] = set()
+        self._claim_places()
+
+    def _claim_places(self) -> None:
+        """Outputs and next values are computed straight into the caller's memory."""
+        for number, value in enumerate(self.graph.outputs):
+            buffer = Buffer(f"out{number}", f"output {number}", value.type, Role.OUTPUT, value)
+            self.claimed[value] = self.homes[value] = buffer
+        for param, value in self.graph.updates:
+            for writer in writers(param, value):
+                self.claimed[writer] = self.homes[writer] = self.homes[param]
+
+    # ---- placing ----------------------------------------------------------------------------------------------------
+
+    def check(self, guard: Guard) -> None:
+        """Leaves the step here if the guard's condition does not hold."""
+        item = Check(self._value((guard.condition, ()), [self.top]), self.graph.guards.index(guard), guard.rule)
+        self.top.items.append(item)
+        self.paths[guard] = [item]
+
+    def place(self, node: Node) -> None:
+        """Puts `node` into the earliest loops that may hold it; everything that it must come after is placed."""
+        if isinstance(node.op.kind, Product):
+            self._place_product(node)
+        elif isinstance(node.op.kind, Fold):
+            self._place_fold(node)
+        else:
+            self._place_elements(node)
+        for read, index in cone(body_cells(node), self.placed):
+            if isinstance(memory_of(read).op.kind, Stored):
+                whole = read is not memory_of(read) or isinstance(node.op.kind, Product)
+                self.readers.setdefault(memory_of(read), []).append((node, None if whole else index))
+
+    def _place_product(self, node: Node) -> None:
+        a, b, *rest = node.args
+        scalars = self._values([(arg, ()) for arg in rest[1:]], [self.top])
+        alpha, beta = scalars or (number_code(1, node.dtype), number_code(0, node.dtype))
+        rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
+        left, right = self._operand(a), self._operand(b)
+        item = Gemm(self._home(node), left, right, alpha, beta, rows, b.shape[0], columns, node)
+        self.top.items.append(item)
+        self.paths[node] = [item]
+
+    def _operand(self, node: Node) -> Operand:
+        source, shape, transposed = matrix_source(node)
+        return Operand(self._place_of(source, shape), transposed)
+
+    def _place_elements(self, node: Node) -> None:
+        chain, path = self._open(node)
+        names = self._values(body_cells(node), chain)
+        code = names[-1] if not isinstance(node.op.kind, Scalar) else spelled(node, names)
+        item = Let(self._fresh(node), code, tuple(names), node)
+        chain[-1].items.append(item)
+        self._made(node, chain[-1], item, item.name, [*path, item])
+
+    def _made(self, node: Node, scope: Scope, item: Item, name: str, path: list[Item]) -> None:
+        scope.known[node, natural(node.shape)] = (name, item)
+        self.made[node] = (scope, item, name)
+        self.paths[node] = path
+
+    def _place_fold(self, node: Node) -> None:
+        chain, path = self._open(node)
+        (x,) = self._values(body_cells(node), chain)
+        outer, depth = first_reduced(node), len(chain) - 1
+        if outer == depth:  # only axes of size 1 are reduced
+            item = Let(self._fresh(node), x, (x,), node)
+            chain[-1].items.append(item)
+            self._made(node, chain[-1], item, item.name, [*path, item])
+            return
+        kernel = path[0]
+        assert isinstance(kernel, Kernel)
+        kernel.folds = True
+        # A fold that reduces its outermost loop starts and ends inside the kernel, around the kernel's one loop.
+        around = kernel.body if outer == 0 else chain[outer].items
+        loop = next(item for item in around if isinstance(item, Loop) and item.body is chain[outer + 1].items)
+        if len(_reduced_levels(node)) == depth - outer:
+            self._fold_to_scalar(node, x, chain, path, around, loop)
+        else:
+            self._fold_to_memory(node, x, chain, around, loop)
+            self.paths[node] = path[: outer + 1]
+
+    def _fold_to_scalar(
+        self, node: Node, x: str, chain: Chain, path: list[Item], around: list[Item], loop: Loop
+    ) -> None:
+        """`acc = init` before the loop, a step inside, the rounded result after it."""
+        kind, outer = node.op.kind, first_reduced(node)
+        assert isinstance(kind, Fold)
+        wide = kind.wide and node.dtype == np.float32
+        name, acc = self._fresh(node), self._fresh(node, "acc")
+        number = np.dtype(np.float64) if wide else node.dtype
+        around.insert(around.index(loop), Let(acc, number_code(kind.init(node.dtype), number), (), node))
+        chain[-1].items.append(Let(acc, kind.step.format(acc=acc, x=x), (acc, x), node))
+        result = Let(name, f"{constructor(node.dtype)}({acc})" if wide else acc, (acc,), node)
+        around.insert(around.index(loop) + 1, result)
+        if outer == 0:
+            self._made(node, self.top, path[0], name, path[:1])
+        else:
+            self._made(node, chain[outer], result, name, [*path[:outer], result])
+
+    def _fold_to_memory(self, node: Node, x: str, chain: Chain, around: list[Item], loop: Loop) -> None:
+        """One accumulator for each element of the result, in the result's own memory, set before the loop."""
+        kind, levels, axes = node.op.kind, natural(node.args[0].shape), node.options["axes"]
+        assert isinstance(kind, Fold)
+        kept: Index = tuple(
+            None if axis in axes else level
+            for axis, level in enumerate(levels)
+            if axis not in axes or node.options["keepdims"]
+        )
+        home, index = self._home(node), tuple(map(index_code, kept))
+        fill: Item = Store(home, index, number_code(kind.init(node.dtype), node.dtype), node)
+        extents = loops_of(node)
+        for level in sorted((e for e in kept if isinstance(e, int) and e >= first_reduced(node)), reverse=True):
+            fill = Loop(INDEX_NAMES[level], extents[level], [fill])
+        around.insert(around.index(loop), fill)
+        old, new = self._fresh(node), self._fresh(node)
+        chain[-1].items += [
+            Load(old, home, index, node),
+            Let(new, kind.step.format(acc=old, x=x), (old, x), node),
+            Store(home, index, new, node),
+        ]
+
+    # ---- choosing loops ---------------------------------------------------------------------------------------------
+
+    def _open(self, node: Node) -> tuple[Chain, list[Item]]:
+        """The scopes of the loops that `node` runs in, found or new, and the items that hold them."""
+        earlier = self._earlier(node)
+        chain, path = [self.top], list[Item]()
+        for level, extent in enumerate(loops_of(node)):
+            items = chain[-1].items
+            start = max((items.index(p[level]) + (shared <= level) for p, shared in earlier), default=0)
+            item = next((each for each in items[start:] if self._runs_over(each, extent, level)), None)
+            if item is None:
+                item = self._new_loop(extent, level)
+                items.append(item)
+            path.append(item)
+            chain.append(self.scopes[item])
+            earlier = [(p, shared) for p, shared in earlier if p[level] is item and shared > level]
+        return chain, path
+
+    def _runs_over(self, item: Item, extent: Dim, level: int) -> bool:
+        loop = main_loop(item) if isinstance(item, Kernel) else item
+        return item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
+
+    def _new_loop(self, extent: Dim, level: int) -> Item:
+        loop = Loop(INDEX_NAMES[level], extent)
+        item: Item = Kernel([loop]) if level == 0 else loop
+        self.scopes[item] = Scope(loop.body, item)
+        return item
+
+    def _earlier(self, node: Node) -> list[tuple[list[Item], int]]:
+        """What `node` must come after, each with the number of loops that both may share."""
+        found: list[tuple[list[Item], int]] = []
+        cells = cone(body_cells(node), self.placed)
+        for read, index in cells:
+            source = read if read in self.placed else memory_of(read)
+            if source in self.paths:
+                found.append((self.paths[source], shared_loops(source, index) if source is read else 0))
+        gathers = isinstance(node.op.kind, Gather) or any(isinstance(read.op.kind, Gather) for read, _ in cells)
+        param = next((p for p, value in self.graph.updates if writers(p, value)[0] is node), None)
+        if param is not None:
+            for reader, index in self.readers.get(param, []):
+                found.append((self.paths[reader], self._shared_with_reader(node, index)))
+        if param is not None or gathers:
+            found += [(path, 0) for guard, path in self.paths.items() if isinstance(guard, Guard)]
+        return found
+
+    def _shared_with_reader(self, writer: Node, index: Index | None) -> int:
+        """The loops that a param's writer may share with one who reads its old value at `index`."""
+        if index is None or isinstance(writer.op.kind, Fold):
+            return 0
+        return shared_loops(writer, index)
+
+    # ---- values -----------------------------------------------------------------------------------------------------
+
+    def _values(self, cells: Sequence[Cell], chain: Chain) -> list[str]:
+        """The scalars that hold `cells` in the innermost scope; what they need is computed as far out as it can be."""
+        for cell in cone(cells, self.placed):
+            self._value(cell, chain)
+        return [self._value(cell, chain) for cell in cells]
+
+    def _value(self, cell: Cell, chain: Chain) -> str:
+        node, index = cell
+        kind = node.op.kind
+        if isinstance(kind, Constant) and not node.shape:
+            return number_code(node.options["literal"].array[()], node.dtype)
+        if isinstance(kind, Position):
+            return index_code(index[0])
+        inlined = node not in self.placed and not is_alias(node, index)
+        if inlined and not isinstance(kind, (Scalar, Extent, Stored, Constant)):
+            return self._value(operands(node, index)[-1], chain)
+        depth = depth_of(index)
+        known = self._known(cell, chain, depth)
+        if known is not None:
+            return known
+        if inlined and isinstance(kind, (Scalar, Extent)):
+            names = [self._value(each, chain) for each in operands(node, index)]
+            item: Let | Load = Let(self._fresh(node), spelled(node, names), tuple(names), node)
+        else:
+            codes = tuple(self._index_code(entry, chain) for entry in index)
+            item = Load(self._fresh(node), self._place_of(node, node.shape), codes, node)
+        self._insert(item, chain, depth)
+        chain[depth].known[cell] = (item.name, item)
+        return item.name
+
+    def _known(self, cell: Cell, chain: Chain, depth: int) -> str | None:
+        """The scalar that already holds `cell` at this point of the program."""
+        for at in range(depth, -1, -1):
+            scope = chain[at]
+            if cell in scope.known:
+                name, item = scope.known[cell]
+                if at == len(chain) - 1 or _index_of(scope.items, item) < _index_of(scope.items, chain[at + 1].holder):
+                    return name
+        return None
+
+    def _insert(self, item: Item, chain: Chain, depth: int) -> None:
+        items = chain[depth].items
+        innermost = depth == len(chain) - 1
+        items.insert(len(items) if innermost else _index_of(items, chain[depth + 1].holder), item)
+
+    def _index_code(self, entry: Entry, chain: Chain) -> str:
+        return self._value((entry.node, entry.index), chain) if isinstance(entry, Read) else index_code(entry)
+
+    # ---- memory -----------------------------------------------------------------------------------------------------
+
+    def _place_of(self, node: Node, shape: Shape) -> Place:
+        """Where `node` is found in memory, under `shape`."""
+        source = node if node in self.placed else memory_of(node)
+        buffer = self._home(source)
+        return buffer if buffer.type.shape == shape else Alias(buffer, shape)
+
+    def _home(self, node: Node) -> Buffer:
+        """The memory of a leaf or of a placed node, which from now on is stored there."""
+        self.stored_from.add(node)
+        if node not in self.homes:
+            number = self.numbers[node]
+            self.homes[node] = Buffer(f"t{number}", f"%{number}", node.type, Role.SCRATCH, node)
+            self.scratch.append(self.homes[node])
+        return self.homes[node]
+
+    def _fresh(self, node: Node, prefix: str = "v") -> str:
+        """A name for a scalar: v7 computes %7; its further copies are v7_2, v7_3."""
+        stem = prefix + self.numbers.get(node, self.homes[node].name if node in self.homes else "")
+        name, copies = stem, 1
+        while name in self.taken:
+            copies += 1
+            name = f"{stem}_{copies}"
+        self.taken.add(name)
+        return name
+
+    # ---- the result -------------------------------------------------------------------------------------------------
+
+    def program(self) -> Program:
+        """The finished program: every value that is read from memory is also stored there."""
+        for node, (scope, item, name) in self.made.items():
+            if node in self.stored_from or node in self.claimed:
+                home = self._home(node)
+                index = tuple(map(index_code, natural(node.shape)))
+                scope.items.insert(_index_of(scope.items, item) + 1, Store(home, index, name, node))
+        kernels = [item for item in self.top.items if isinstance(item, Kernel)]
+        for number, kernel in enumerate(kernels):
+            kernel.name = f"k{number}"
+        leaves = [buffer for node, buffer in self.homes.items() if buffer.node is node and buffer.role is not Role.SCRATCH]
+        return Program(
+            self.graph.name,
+            tuple(dict.fromkeys(name for node in self.graph.inputs for name in sorted(symbols_of(node.shape)))),
+            [buffer for buffer in leaves if buffer.role is Role.INPUT],
+            [buffer for buffer in leaves if buffer.role in (Role.PARAM, Role.CONSTANT)],
+            [buffer for buffer in leaves if buffer.role is Role.OUTPUT],
+            self.scratch,
+            self.top.items,
+        )
+
+
+def writers(param: Node, value: Node) -> list[Node]:
+    """The nodes that write into a param's memory, in order: its next value, or a product's start and the product."""
+    starts = value.args[2:3] if isinstance(value.op.kind, Product) else ()
+    return [*(start for start in starts if start is not param), value]
+
+
+def _homes_of_leaves(graph: Graph) -> dict[Node, Buffer]:
+    homes: dict[Node, Buffer] = {}
+    for number, node in enumerate(graph.inputs):
+        homes[node] = Buffer(f"x{number}", str(node.name), node.type, Role.INPUT, node)
+    for number, node in enumerate(graph.params):
+        homes[node] = Buffer(f"p{number}", str(node.name), node.type, Role.PARAM, node)
+    for node in graph.nodes:
+        if isinstance(node.op.kind, Constant) and node.shape:
+            homes[node] = Buffer(f"c{len(homes)}", f"constant {len(homes)}", node.type, Role.CONSTANT, node)
+    return homes
+
+
+def shared_loops(source: Node, index: Index) -> int:
+    """The outer loops that a reader of `source` at `index` may share with it: those whose index is the same in both."""
+    if isinstance(source.op.kind, Product):
+        return 0
+    limit = first_reduced(source) if isinstance(source.op.kind, Fold) else len(loops_of(source))
+    shared = 0
+    for entry, level in zip(index, natural(source.shape), strict=True):
+        if not isinstance(level, int):
+            continue
+        if level >= limit or entry != level:
+            break
+        shared += 1
+    return shared
+
+
+def _reduced_levels(fold: Node) -> list[int]:
+    levels = natural(fold.args[0].shape)
+    return [level for axis in fold.options["axes"] if isinstance(level := levels[axis], int)]
+
+
+def main_loop(kernel: Kernel) -> Loop:
+    """The loop that a kernel is built around: its last, since loops before it only prepare."""
+    return [item for item in kernel.body if isinstance(item, Loop)][-1]
+
+
+def _index_of(items: Sequence[Item], item: Item | None) -> int:
+    return next(at for at, each in enumerate(items) if each is item)
+
+
+# ---- the spelling of scalars ----------------------------------------------------------------------------------------
+
+
+def constructor(dtype: np.dtype[Any]) -> str:
+    """`f32`: what makes a number of this dtype in emitted code."""
+    return SHORT_NAMES[dtype.name]
+
+
+def number_code(value: Any, dtype: np.dtype[Any]) -> str:
+    """`f32(0.5)`: a number as code, exactly."""
+    number = dtype.type(value).item()
+    text = repr(number) if np.isfinite(number) else f"np.{number}" if number > 0 or number != number else "-np.inf"
+    return f"{constructor(dtype)}({text})"
+
+
+def index_code(entry: Entry) -> str:
+    """`i` for the outermost loop's index, `0` for an axis of size 1."""
+    assert not isinstance(entry, Read)
+    return "0" if entry is None else INDEX_NAMES[entry]
+
+
+def spelled(node: Node, operand_names: Sequence[str]) -> str:
+    """One element of a node as code."""
+    kind = node.op.kind
+    if isinstance(kind, Extent):
+        return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
+    assert isinstance(kind, Scalar)
+    return kind.code.format(*operand_names, dtype=constructor(node.dtype))

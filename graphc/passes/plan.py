@@ -1,0 +1,75 @@
+"""Memory: one arena for everything that a step stores between its own statements.
+
+Afterwards each scratch buffer has a slot of the arena. Two buffers share a slot if the first is dead before the second is
+born, or if the second overwrites the first element by element, each after its last use.
+"""
+
+from __future__ import annotations
+
+from graphc.kernel import Alias, Buffer, Gemm, Item, Kernel, Load, Plan, Program, Role, Store, base, walk
+from graphc.passes.cone import natural
+from graphc.passes.nest import index_code
+from graphc.sizes import Dim, evaluate, symbols, upper_bound
+
+def plan(program: Program) -> Plan:
+    """A slot for each scratch buffer, chosen item by item in the order in which the step runs."""
+    used = [_buffers(item) for item in program.body]
+    last_use = {buffer: at for at, buffers in enumerate(used) for buffer in buffers}
+    slots: list[Dim] = []
+    slot_of: dict[Buffer, int] = {}
+    free: list[int] = []
+    for at, item in enumerate(program.body):
+        for buffer in used[at]:
+            if buffer in slot_of:
+                continue
+            dying = (old for old in used[at] if old in slot_of and last_use[old] == at)
+            old = next((old for old in dying if _may_overwrite(item, old, buffer)), None)
+            if old is None:
+                slot_of[buffer] = _slot_for(buffer.type.nbytes, slots, free)
+            else:
+                slot_of[buffer] = slot_of[old]
+                last_use[old] = -1  # its slot lives on
+        free += [slot_of[buffer] for buffer in used[at] if last_use[buffer] == at]
+    return Plan(program, tuple(slots), slot_of)
+
+
+def _buffers(item: Item) -> list[Buffer]:
+    """The scratch buffers that an item touches, in order."""
+    found: dict[Buffer, None] = {}
+    for each in walk([item]):
+        if isinstance(each, (Load, Store)):
+            found[base(each.place)] = None
+        elif isinstance(each, Gemm):
+            found.update(dict.fromkeys([base(each.a.place), base(each.b.place), each.out]))
+    return [buffer for buffer in found if buffer.role is Role.SCRATCH]
+
+
+def _slot_for(size: Dim, slots: list[Dim], free: list[int]) -> int:
+    """The free slot that has to grow least to hold `size` bytes, or a new one."""
+    if not free:
+        slots.append(size)
+        return len(slots) - 1
+    best = min(free, key=lambda slot: _typical(upper_bound(slots[slot], size)) - _typical(slots[slot]))
+    free.remove(best)
+    slots[best] = upper_bound(slots[best], size)
+    return best
+
+
+def _typical(size: Dim) -> int:
+    """A size as a number to compare by: each symbol stands for 64."""
+    return evaluate(size, dict.fromkeys(symbols(size), 64))
+
+
+def _may_overwrite(item: Item, old: Buffer, new: Buffer) -> bool:
+    """Whether `new` may be computed into `old`: same type, both touched only at the loops' own indices, `old` first."""
+    if not isinstance(item, Kernel) or old.type != new.type:
+        return False
+    own = tuple(map(index_code, natural(old.type.shape)))
+    seen_new = False
+    for each in walk([item]):
+        if not isinstance(each, (Load, Store)) or base(each.place) not in (old, new):
+            continue
+        if isinstance(each.place, Alias) or each.index != own or (seen_new and base(each.place) is old):
+            return False
+        seen_new = seen_new or base(each.place) is new
+    return True
