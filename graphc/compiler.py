@@ -12,9 +12,9 @@ from graphc.backend.jit import jit
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
 from graphc.ir import INPUT, PARAM, Node, const, describe, toposort
-from graphc.kernel import ALIGNMENT, Plan
+from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
 from graphc.ops.elementwise import astype, equal, isfinite, logical_and
-from graphc.ops.reduce import count, sum
+from graphc.ops.reduce import count, sum as sum_of
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan
 from graphc.reference import concrete_shape, run
@@ -85,7 +85,7 @@ def _guarded(graph: Graph, finite: bool) -> Graph:
 
 def _index_guard(index: Node, size: Dim) -> Guard:
     inside = logical_and(index >= const(0, index.dtype), astype(index, np.int64) < count(size, np.int64))
-    outside = sum(1 - astype(inside, np.int64))
+    outside = sum_of(1 - astype(inside, np.int64))
     return Guard(equal(outside, 0), f"{index.name or 'labels'} in range({size})", index, size)
 
 
@@ -158,7 +158,7 @@ class Function:
         program = fuse(graph)
         self._graph = graph
         self._plan: Plan = plan(program)
-        self.source = emit.emit(self._plan, graph)
+        self.source = emit.emit(self._plan)
         array_results = emit.array_results(self._plan)
         self._result_shapes = [buffer.type for buffer in array_results]
         types = [node.type for node in self.inputs]
@@ -180,10 +180,9 @@ class Function:
 
     def summary(self) -> str:
         """One line: what was compiled to how much."""
-        kernels = self.source.count("@kernel")
-        products = self.source.count(" gemm(") + self.source.count("\n    gemm(")
-        nodes = len(self._graph.nodes)
-        return f"# {nodes} nodes -> {kernels} kernels and {products} matrix products, {len(self._plan.slots)} slots"
+        items, nodes = self._plan.program.body, len(self._graph.nodes)
+        kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
+        return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
 
     # ---- calling ----------------------------------------------------------------------------------------------------
 
@@ -234,7 +233,11 @@ class Function:
         for node, array in pairs:
             for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
                 if array.shape[axis] != wanted:
-                    why = f" ({size} is {wanted} in {source.get(str(size), 'other inputs')})" if isinstance(size, Size) else ""
+                    why = (
+                        f" ({size} is {wanted} in {source.get(str(size), 'other inputs')})"
+                        if isinstance(size, Size)
+                        else ""
+                    )
                     raise InputError(
                         f"input {node.name} wants {node.type}, got shape {array.shape}: "
                         f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
@@ -307,7 +310,9 @@ def _as_input(node: Node, value: Any) -> Array:
         return value
     array = np.asarray(value)
     if array.ndim != node.ndim:
-        raise InputError(f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})")
+        raise InputError(
+            f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
+        )
     rule = "safe" if isinstance(value, (np.ndarray, np.generic)) else "same_kind"
     if not np.can_cast(array.dtype, node.dtype, rule):
         raise InputError(

@@ -116,9 +116,7 @@ class Composite:
     expand: Callable[..., Node]
 
 
-Kind: TypeAlias = (
-    Stored | Constant | Extent | Position | Scalar | View | Gather | Fold | Product | Composite
-)
+Kind: TypeAlias = Stored | Constant | Extent | Position | Scalar | View | Gather | Fold | Product | Composite
 
 # ---- ops ------------------------------------------------------------------------------------------------------------
 
@@ -346,7 +344,9 @@ class Node:
         raise TypeError(f"{self!r} has no value yet, so it is neither true nor false: use gc.where(condition, a, b)")
 
     def __float__(self) -> NoReturn:
-        raise TypeError(f"{self!r} has no value yet: gc.evaluate(node, feeds) computes it, gc.compile(node) compiles it")
+        raise TypeError(
+            f"{self!r} has no value yet: gc.evaluate(node, feeds) computes it, gc.compile(node) compiles it"
+        )
 
     __int__ = __index__ = __float__
 

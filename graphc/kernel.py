@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from graphc.graph import Graph
 from graphc.ir import Node
 from graphc.sizes import Dim, Shape, Size, evaluate
 from graphc.types import TensorType
@@ -153,9 +154,9 @@ Item: TypeAlias = "Let | Load | Store | Loop | Kernel | Gemm | Check"
 
 @dataclass(eq=False)
 class Program:
-    """A step as loops and calls. `sizes` are the symbolic sizes in use, by name."""
+    """A step as loops and calls: what `graph` means. `sizes` are the symbolic sizes in use, by name."""
 
-    name: str
+    graph: Graph
     sizes: tuple[str, ...]
     inputs: list[Buffer]
     stored: list[Buffer]
@@ -168,7 +169,7 @@ class Program:
         return [*self.inputs, *self.stored, *self.outputs, *self.scratch]
 
     def __str__(self) -> str:
-        lines = [f"program {self.name}({', '.join(self.sizes)})"]
+        lines = [f"program {self.graph.name}({', '.join(self.sizes)})"]
         for buffer in self.buffers:
             lines.append(f"  {buffer.role.value} {buffer.label}: {buffer.type}")
         return "\n".join([*lines, *text(self.body, 1)])
@@ -191,7 +192,7 @@ class Plan:
         return sum(-evaluate(size, sizes) // ALIGNMENT * -ALIGNMENT for size in self.slots)
 
     def __str__(self) -> str:
-        lines = [f"plan {self.program.name}: {len(self.slots)} slots, {len(self.slot_of)} buffers"]
+        lines = [f"plan {self.program.graph.name}: {len(self.slots)} slots, {len(self.slot_of)} buffers"]
         for number, size in enumerate(self.slots):
             held = [f"{b.label}: {b.type}" for b, slot in self.slot_of.items() if slot == number]
             lines.append(f"  m{number}: {size} bytes  # {'; then '.join(held)}")
@@ -238,7 +239,9 @@ def line(item: Let | Load | Store | Gemm | Check) -> str:
         return f"{element(item.place, item.index)} = {item.name}"
     if isinstance(item, Check):
         return f"check {item.condition}  # {item.rule}"
-    return f"gemm {item.out.label} = {item.alpha} * {matrix(item.a)} @ {matrix(item.b)} + {item.beta} * {item.out.label}"
+    return (
+        f"gemm {item.out.label} = {item.alpha} * {matrix(item.a)} @ {matrix(item.b)} + {item.beta} * {item.out.label}"
+    )
 
 
 def element(place: Place, index: tuple[str, ...]) -> str:

@@ -49,7 +49,7 @@ def run(
         for node in order:
             if node not in values:
                 values[node] = _apply(node, [values[arg] for arg in node.args], sizes, wide)
-    return [values[root] for root in roots]
+    return [np.array(values[root]) for root in roots]  # copies: a param's memory changes when a step runs
 
 
 def run_step(graph: Graph, feeds: Mapping[str, Any], dtype: Any = None) -> tuple[list[Array], dict[Node, Array]]:

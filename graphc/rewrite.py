@@ -1,8 +1,8 @@
 """Patterns over nodes: match, build, and rewriting to a fixed point. Knows no op.
 
-    pattern := name                                a variable: matches any node, the same node each time
-             | number                              a scalar constant of this value
-             | (op name, pattern*, {attr: var}?)   an op; its attrs may be bound to variables
+pattern := name                                a variable: matches any node, the same node each time
+         | number                              a scalar constant of this value
+         | (op name, pattern*, {attr: var}?)   an op; its attrs may be bound to variables
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, TypeAlias
 
+from graphc.graph import Graph
 from graphc.ir import OPS, Composite, Node, constant_value, make, made_for, rebuilt, toposort
 
 Pattern: TypeAlias = "str | float | tuple[Any, ...]"
@@ -72,7 +73,9 @@ def build(pattern: Pattern | Callable[..., Node], bound: Bindings, like: Node) -
     if not isinstance(pattern, tuple):
         return OPS["astype"](pattern, like.dtype)
     name, *operands = pattern
-    attrs = {attr: bound[variable] for attr, variable in operands.pop().items()} if isinstance(operands[-1], dict) else {}
+    attrs = (
+        {attr: bound[variable] for attr, variable in operands.pop().items()} if isinstance(operands[-1], dict) else {}
+    )
     return make(OPS[name], tuple(build(operand, bound, like) for operand in operands), attrs)
 
 
@@ -89,9 +92,7 @@ def apply_rules(node: Node, rules: Iterable[Rule], opaque: Collection[Node] = ()
     return node
 
 
-def rewritten(
-    roots: Sequence[Node], change: Callable[[Node], Node], opaque: Collection[Node] = ()
-) -> dict[Node, Node]:
+def rewritten(roots: Sequence[Node], change: Callable[[Node], Node], opaque: Collection[Node] = ()) -> dict[Node, Node]:
     """Each node that `roots` need, mapped to what it becomes when `change` is applied until nothing changes.
 
     Arguments are rewritten before their users. Every change must make a node smaller by some measure; rules.py has theirs.
@@ -106,6 +107,12 @@ def rewritten(
         if following == current:
             return following
         current = following
+
+
+def replaced(graph: Graph, old: Node, new: Node) -> Graph:
+    """The graph with `new` wherever `old` was."""
+    changed = rewritten(graph.roots, lambda node: new if node is old else node)
+    return graph.mapped(changed.__getitem__)
 
 
 def expanded(node: Node) -> Node:

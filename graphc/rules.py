@@ -1,7 +1,7 @@
 """What is true of ops: the simplification table.
 
-A row holds for every operand that its `before` admits, gives the same type, and its right side is smaller (fewer nodes,
-or the same number of cheaper ones), so that rewriting ends. tests/test_rules.py runs both sides of each row.
+A row holds for every operand that its `before` admits, gives the same type, and its right side is smaller: it has fewer
+matrix products, or as many and fewer nodes, or as many of both and cheaper ones. So rewriting ends. tests/test_rules.py runs both sides of each row.
 
 STABLE rows replace a formula by one that cannot overflow. They are applied before differentiation too, because the
 gradient of the better formula is the better gradient.
@@ -13,7 +13,7 @@ from graphc.ir import Node
 from graphc.ops.elementwise import divide, multiply, negative
 from graphc.ops.index import softmax_nll
 from graphc.ops.product import gemm
-from graphc.ops.reduce import log_softmax
+from graphc.ops.reduce import log_softmax, sum
 from graphc.ops.shape import broadcast_to, reshape, transpose
 from graphc.rewrite import Rule
 from graphc.types import broadcast
@@ -91,6 +91,14 @@ ALGEBRA = (
         ("broadcast_to", ("broadcast_to", "x", {"shape": "inner"}), {"shape": "outer"}),
         lambda x, inner, outer: broadcast_to(x, outer),
         example=(("inner", (3, 4)), ("outer", (2, 3, 4))),
+    ),
+    # A loop that fuses with its neighbours beats a call of BLAS for one number.
+    Rule(
+        "dot-of-vectors",
+        ("dot", "x", "y"),
+        lambda x, y: sum(multiply(x, y)),
+        when=lambda x, y: x.ndim == y.ndim == 1,
+        example=(("x", (4,)), ("y", (4,))),
     ),
     # multiply broadcasts by itself: a stretched factor need not be stretched first.
     Rule(

@@ -19,7 +19,16 @@ ensure_blas()  # raises where SciPy's BLAS is missing, or counts in another inte
 
 
 def gemm(
-    alpha: Any, a: Any, a_transposed: bool, b: Any, b_transposed: bool, beta: Any, out: Any, rows: int, inner: int, columns: int
+    alpha: Any,
+    a: Any,
+    a_transposed: bool,
+    b: Any,
+    b_transposed: bool,
+    beta: Any,
+    out: Any,
+    rows: int,
+    inner: int,
+    columns: int,
 ) -> None:
     """`out = alpha * A @ B + beta * out` for row-major A (rows, inner), B (inner, columns), each stored as said.
 

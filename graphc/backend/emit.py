@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from graphc.graph import Graph, names_of, spelled
-from graphc.ir import Node
+from graphc.graph import names_of, spelled
+from graphc.ir import Fold, Node
 from graphc.kernel import (
     ALIGNMENT,
     Buffer,
@@ -92,13 +92,16 @@ def array_results(plan: Plan) -> list[Buffer]:
     return [buffer for buffer in plan.program.outputs if buffer.type.shape]
 
 
-def emit(plan: Plan, graph: Graph) -> str:
-    """The text of the module; `graph` gives the comments their names."""
+def emit(plan: Plan) -> str:
+    """The text of the module."""
+    graph = plan.program.graph
     numbered = names_of(graph)
     notes = {node: _safe(f"{numbered[node]} = {spelled(node, numbered)}  {node.where}") for node in graph.nodes}
     names = Names(plan)
     top_scalars = {each.name for each in plan.program.body if isinstance(each, (Let, Load))}
-    results = {kernel: _results(kernel, plan.program.body) for kernel in plan.program.body if isinstance(kernel, Kernel)}
+    results = {
+        kernel: _results(kernel, plan.program.body) for kernel in plan.program.body if isinstance(kernel, Kernel)
+    }
     top_scalars.update(name for each in results.values() for name in each)
     functions: list[str] = []
     body: list[str] = []
@@ -111,7 +114,8 @@ def emit(plan: Plan, graph: Graph) -> str:
         else:
             body += _lines(item, names, notes)
     step = [*_prologue(plan, names), *body, f"return {OK}"]
-    return "\n\n".join([HEADER, *functions, "\n".join([*_signature(plan), *("    " + line for line in step)])]) + "\n"
+    functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
+    return "\n\n\n".join([HEADER.rstrip(), *functions]) + "\n"
 
 
 def _safe(comment: str) -> str:
@@ -125,7 +129,6 @@ def _safe(comment: str) -> str:
 def _function(
     kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
 ) -> Iterator[str]:
-    yield ""
     yield f"@kernel(folds={kernel.folds})"
     yield f"def {kernel.name}({', '.join(args)}):"
     for item in kernel.body:
@@ -171,7 +174,7 @@ def _results(kernel: Kernel, body: list[Item]) -> list[str]:
 
 def _signature(plan: Plan) -> Iterator[str]:
     args = [buffer.name for buffer in (*plan.program.inputs, *array_results(plan))]
-    yield "\n@step_function"
+    yield "@step_function"
     yield f"def step({', '.join([*args, 'table'])}):"
     for buffer in (*plan.program.inputs, *plan.program.stored, *plan.program.outputs):
         yield _safe(f"    # {buffer.name}: {buffer.label} {buffer.type}")
@@ -180,13 +183,17 @@ def _signature(plan: Plan) -> Iterator[str]:
 def _prologue(plan: Plan, names: Names) -> Iterator[str]:
     yield from _bound_sizes(plan.program.inputs)
     end = "arena"
-    yield f"arena = table[{ARENA}]"
-    for number, size in enumerate(plan.slots):
-        yield f"a{number} = {end}"
-        end = f"a{number} + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
-    yield f"if {end} - arena > table[{ARENA_BYTES}]:"
-    yield f"    return {ARENA_TOO_SMALL}"
-    yield f"scalars = array_at(table[{SCALARS}], ({max(1, len(scalar_results(plan)))},), f64)"
+    if plan.slots:
+        yield f"arena = table[{ARENA}]"
+        end = "arena"
+        for number, size in enumerate(plan.slots):
+            yield f"a{number} = {end}"
+            end = f"a{number} + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
+        yield f"if {end} - arena > table[{ARENA_BYTES}]:"
+        yield f"    return {ARENA_TOO_SMALL}"
+    scalars = len(scalar_results(plan))
+    if scalars:
+        yield f"scalars = array_at(table[{SCALARS}], ({scalars},), f64)"
     for row, buffer in enumerate(plan.program.stored):
         yield f"{buffer.name} = {_array(f'table[{FIRST_STORED + row}]', buffer.type.shape or (1,), buffer)}"
     for (_, shape, _), (name, buffer) in names.views.items():
@@ -230,7 +237,10 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
         for each in item.body:
             yield from ("    " + line for line in _lines(each, names, notes))
     elif isinstance(item, Let):
-        yield _noted(f"{item.name} = {item.code}", item.origin, notes)
+        code = f"{item.name} = {item.code}"
+        # A fold is three statements; the note stands at its start.
+        repeated = isinstance(item.origin.op.kind, Fold) and item.uses
+        yield code if repeated else _noted(code, item.origin, notes)
     elif isinstance(item, Load):
         yield f"{item.name} = {names.element(item.place, item.index)}"
     elif isinstance(item, Store):
@@ -243,7 +253,7 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
 
 
 def _noted(code: str, origin: Node, notes: Notes) -> str:
-    return f"{code}  # {notes[origin]}" if origin in notes else code
+    return f"{code}  # {notes[origin]}"
 
 
 def _gemm(item: Gemm, names: Names) -> str:

@@ -101,7 +101,11 @@ def jit(source: str, name: str, inputs: Sequence[TensorType], results: Sequence[
         arguments = [_array_type(t, readonly=True) for t in inputs] + [_array_type(t) for t in results]
         step.compile((*arguments, types.Array(types.int64, 1, "C")))
         step.disable_compile()
-    functions = {key: value for key, value in module.items() if key == "step" or getattr(value, "__name__", "") == key and key[0] == "k" and key[1:].isdigit()}
+    functions = {
+        key: value
+        for key, value in module.items()
+        if key == "step" or getattr(value, "__name__", "") == key and key[0] == "k" and key[1:].isdigit()
+    }
     return Compiled(step, functions)
 
 

@@ -204,3 +204,12 @@ copy = Op(
     bind=lambda x, to: ((as_node(x),), {"to": to}),
     doc="The same values in memory of their own, which `to` names.",
 )
+
+stop_gradient = Op(
+    "stop_gradient",
+    Scalar("{0}", cost=0),
+    lambda a: a,
+    lambda x: x,
+    lambda g, y, a: (None,),
+    doc="The same values, through which no gradient flows.",
+)

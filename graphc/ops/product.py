@@ -20,7 +20,9 @@ def _dot_type(a: TensorType, b: TensorType) -> TensorType:
         raise ShapeError(f"wants vectors or matrices, got {a} and {b}; for a scalar use a * b")
     if a.shape[-1] != b.shape[0]:
         remedy = _dot_remedy(a, b)
-        raise ShapeError(f"the last axis of a and the first of b must be equal, got {a.shape[-1]} and {b.shape[0]}{remedy}")
+        raise ShapeError(
+            f"the last axis of a and the first of b must be equal, got {a.shape[-1]} and {b.shape[0]}{remedy}"
+        )
     return TensorType(a.dtype, a.shape[:-1] + b.shape[1:])
 
 

@@ -1,29 +1,34 @@
 """Updates folded into the matrix products that make their gradients.
 
 Afterwards `W <- W - lr * dot(x.T, d)` is `W <- gemm(x.T, d, W, -lr, 1)`: BLAS adds the product into the weight itself and
-the gradient is never stored. Legal by the GEMM rows; it pays only where the product has no other use, since a product
-that is needed anyway would be computed twice.
+the gradient is never stored. Legal by the GEMM rows, unless the product reads the very memory that it would overwrite. It
+pays only where the product has no other use, since one that is needed anyway would be computed twice.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from graphc.graph import Graph
-from graphc.ir import Node, Product
-from graphc.rewrite import apply_rules
+from graphc.ir import Node, Product, rebuilt
+from graphc.passes.cone import matrix_source
+from graphc.rewrite import apply_rules, replaced
 from graphc.rules import GEMM
 
 
 def fold(graph: Graph) -> Graph:
     """The same graph with as few matrix products and with updates inside them."""
-    for row, (param, value) in enumerate(graph.updates):
-        updates = list(graph.updates)
-        updates[row] = (param, _as_product(value))
-        folded = replace(graph, updates=tuple(updates))
+    for row in range(len(graph.updates)):
+        param, value = graph.updates[row]
+        product = _as_product(value)
+        if product is value or param in map(_memory, product.args[:2]):
+            continue
+        folded = replaced(graph, value, product)
         if _products(folded) <= _products(graph):
             graph = folded
     return graph
+
+
+def _memory(operand: Node) -> Node:
+    return matrix_source(operand)[0]
 
 
 def _as_product(value: Node) -> Node:
@@ -31,8 +36,8 @@ def _as_product(value: Node) -> Node:
     folded = apply_rules(value, GEMM)
     while folded is not value:
         value = folded
-        args = tuple(apply_rules(arg, GEMM) if arg.shape and not isinstance(arg.op.kind, Product) else arg for arg in value.args)
-        folded = apply_rules(value.op(*args, **value.options), GEMM)
+        args = tuple(arg if isinstance(arg.op.kind, Product) else apply_rules(arg, GEMM) for arg in value.args)
+        folded = apply_rules(rebuilt(value, args), GEMM)
     return value
 
 

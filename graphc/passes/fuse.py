@@ -20,8 +20,10 @@ from graphc.graph import Graph, Guard
 from graphc.ir import Fold, Gather, Node, Product, Scalar, Stored, View, toposort
 from graphc.kernel import Program
 from graphc.ops.elementwise import copy
+from graphc.ops.product import dot
 from graphc.passes.cone import body_cells, cone, is_alias, is_leaf, matrix_source, memory_of, natural
 from graphc.passes.nest import Nest, writers
+from graphc.rewrite import replaced
 
 CHEAP = 8
 """What may be computed again instead of stored, in additions: about the price of storing and loading a float."""
@@ -32,12 +34,14 @@ Step: TypeAlias = "Node | Guard"
 def fuse(graph: Graph) -> Program:
     """The graph as loops and calls, in an order in which they may run."""
     graph = _with_own_places(graph)
+    early: set[Node] = set()
     while True:
-        placed = _placed(graph)
+        placed = _placed(graph, early)
         order, stuck = _order(graph, placed)
         if stuck is None:
             break
-        graph = _deferred(graph, stuck)
+        graph, value = _deferred(graph, stuck)
+        early.add(value)
     nest = Nest(graph, placed)
     for step in order:
         nest.check(step) if isinstance(step, Guard) else nest.place(step)
@@ -49,6 +53,9 @@ def fuse(graph: Graph) -> Program:
 
 def _with_own_places(graph: Graph) -> Graph:
     """Each output and each next value is a node that nothing else claims, so that it can be computed into its place."""
+    for row in range(len(graph.updates)):
+        param, value = graph.updates[row]
+        graph = replaced(graph, value, _accumulating(value, param))
     claimed: set[Node] = set()
 
     def own(value: Node, to: str) -> Node:
@@ -57,9 +64,9 @@ def _with_own_places(graph: Graph) -> Graph:
         claimed.add(value)
         return value
 
-    updates = [(param, _accumulating(own(value, f"next {param.name}"), param)) for param, value in graph.updates]
-    outputs = [own(value, f"output {k}") for k, value in enumerate(graph.outputs)]
-    return replace(graph, updates=tuple(updates), outputs=tuple(outputs))
+    updates = tuple((param, own(value, f"next {param.name}")) for param, value in graph.updates)
+    outputs = tuple(own(value, f"output {number}") for number, value in enumerate(graph.outputs))
+    return replace(graph, updates=updates, outputs=outputs)
 
 
 def _accumulating(value: Node, param: Node) -> Node:
@@ -70,25 +77,40 @@ def _accumulating(value: Node, param: Node) -> Node:
     return value.op(a, b, copy(c, to=f"start {param.name}"), alpha, beta)
 
 
-def _deferred(graph: Graph, param: Node) -> Graph:
-    """`param` takes its next value from a copy, made when nothing needs its old value any more."""
-    updates = [(p, copy(value, to=f"late {p.name}") if p is param else value) for p, value in graph.updates]
-    return replace(graph, updates=tuple(updates))
+def _deferred(graph: Graph, param: Node) -> tuple[Graph, Node]:
+    """`param` gets its next value, now in memory of its own, by a copy that is made when nothing needs the old one."""
+    value = _unfolded(dict(graph.updates)[param])
+    late = copy(value, to=f"late {param.name}")
+    updates = [(each, late if each is param else other) for each, other in graph.updates]
+    return replace(graph, updates=tuple(updates)), value
+
+
+def _unfolded(value: Node) -> Node:
+    """A product that adds to a param as the formula that it stands for."""
+    if not isinstance(value.op.kind, Product) or len(value.args) == 2:
+        return value
+    a, b, c, alpha, beta = value.args
+    return alpha * dot(a, b) + beta * c
 
 
 # ---- which nodes are placed -----------------------------------------------------------------------------------------
 
 
-def _placed(graph: Graph) -> set[Node]:
+def _placed(graph: Graph, early: Collection[Node]) -> set[Node]:
     nodes = graph.nodes
-    placed = {*graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
+    placed = {*early, *graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
     for node in nodes:
         placed.update(_forced(node))
     placed = {node for node in placed if not is_leaf(node)}
     users, weight = _users(nodes), dict.fromkeys(nodes, 0)
     for node in nodes:
         weight[node] = _weight(node, weight)
-        if not is_leaf(node) and not isinstance(node.op.kind, View) and weight[node] > CHEAP and (len(users[node]) > 1 or _stretched(node, users)):
+        if (
+            not is_leaf(node)
+            and not isinstance(node.op.kind, View)
+            and weight[node] > CHEAP
+            and (len(users[node]) > 1 or _stretched(node, users))
+        ):
             placed.add(node)
         if node in placed:
             weight[node] = 0
@@ -174,8 +196,17 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
             if isinstance(read.op.kind, Gather) or isinstance(node.op.kind, Gather):
                 after[node].update(guard for guard in index_guards if node not in conditions)
     for param, value in graph.updates:
-        first = writers(param, value)[0]
-        after[first] |= (readers.get(param, set()) - {first} - set(writers(param, value)[1:])) | set(graph.guards)
-        if len(writers(param, value)) > 1 and value in readers.get(param, set()):
-            after[first].add(value)
+        first, *rest = writers(param, value)
+        after[first] |= (readers.get(param, set()) - {first, *rest}) | set(graph.guards)
+        if _overwrites_what_it_reads(first, param, placed):
+            after[first].add(first)  # never ready: it will be deferred
     return after
+
+
+def _overwrites_what_it_reads(writer: Node, param: Node, placed: Collection[Node]) -> bool:
+    """Whether `writer`, computed into the param's memory, would read elements of it that it has overwritten."""
+    own = natural(param.shape)
+    read = [index for node, index in cone(body_cells(writer), placed) if memory_of(node) is param]
+    if isinstance(writer.op.kind, Product):
+        return len(read) > len(writer.args[2:3])
+    return any(isinstance(writer.op.kind, Fold) or index != own for index in read)

@@ -241,7 +241,8 @@ class Nest:
         param = next((p for p, value in self.graph.updates if writers(p, value)[0] is node), None)
         if param is not None:
             for reader, index in self.readers.get(param, []):
-                found.append((self.paths[reader], self._shared_with_reader(node, index)))
+                path = self.paths[reader]
+                found.append((path, min(self._shared_with_reader(node, index), len(path) - 1)))
         if param is not None or gathers:
             found += [(path, 0) for guard, path in self.paths.items() if isinstance(guard, Guard)]
         return found
@@ -294,8 +295,11 @@ class Nest:
                     return name
         return None
 
-    def _insert(self, item: Item, chain: Chain, depth: int) -> None:
+    def _insert(self, item: Let | Load, chain: Chain, depth: int) -> None:
         items = chain[depth].items
+        if isinstance(item.origin.op.kind, Extent):
+            items.insert(0, item)
+            return
         innermost = depth == len(chain) - 1
         items.insert(len(items) if innermost else _index_of(items, chain[depth + 1].holder), item)
 
@@ -341,9 +345,11 @@ class Nest:
         kernels = [item for item in self.top.items if isinstance(item, Kernel)]
         for number, kernel in enumerate(kernels):
             kernel.name = f"k{number}"
-        leaves = [buffer for node, buffer in self.homes.items() if buffer.node is node and buffer.role is not Role.SCRATCH]
+        leaves = [
+            buffer for node, buffer in self.homes.items() if buffer.node is node and buffer.role is not Role.SCRATCH
+        ]
         return Program(
-            self.graph.name,
+            self.graph,
             tuple(dict.fromkeys(name for node in self.graph.inputs for name in sorted(symbols_of(node.shape)))),
             [buffer for buffer in leaves if buffer.role is Role.INPUT],
             [buffer for buffer in leaves if buffer.role in (Role.PARAM, Role.CONSTANT)],

@@ -11,6 +11,7 @@ from graphc.passes.cone import natural
 from graphc.passes.nest import index_code
 from graphc.sizes import Dim, evaluate, symbols, upper_bound
 
+
 def plan(program: Program) -> Plan:
     """A slot for each scratch buffer, chosen item by item in the order in which the step runs."""
     used = [_buffers(item) for item in program.body]
