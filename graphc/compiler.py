@@ -41,7 +41,8 @@ def compile(
     inputs: the order of the call's arguments; by default the order in which they were made.
     optimizer: `outputs` is, or starts with, the loss; each call also updates every trainable param that it depends on.
     updates: next values for params, all computed from the old ones.
-    on_nonfinite: "raise" leaves the params alone and raises NonFiniteError if the loss is NaN or infinite; "ignore" goes on.
+    on_nonfinite: "raise" raises NonFiniteError, with the params unchanged, for a loss that is NaN or infinite; "ignore"
+    goes on.
     Raises GraphError for a graph that cannot be compiled.
     """
     if on_nonfinite not in ("raise", "ignore"):
@@ -273,7 +274,7 @@ class Function:
         labels, limit = run([guard.watched, count(guard.limit or 0, np.int64)], {**feeds})
         position = tuple(int(at) for at in np.argwhere((labels < 0) | (labels >= limit))[0])
         return InputError(
-            f"label {labels[position]} at {list(position)} of {guard.watched.name or 'the labels'} is outside range({limit}): "
+            f"label {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside range({limit}); "
             f"labels count from 0; no param has changed ({guard.watched.where})"
         )
 
@@ -299,7 +300,7 @@ def _live_array(node: Node) -> Array:
 
 
 def _as_input(node: Node, value: Any) -> Array:
-    """`value` as the array that the native code takes: itself if it can be, else a copy; InputError if it does not fit."""
+    """`value` as an array that native code takes: itself if it can be, else a copy; InputError if it does not fit."""
     if (
         type(value) is np.ndarray
         and value.dtype is node.dtype
@@ -313,8 +314,8 @@ def _as_input(node: Node, value: Any) -> Array:
         raise InputError(
             f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
         )
-    rule = "safe" if isinstance(value, (np.ndarray, np.generic)) else "same_kind"
-    if not np.can_cast(array.dtype, node.dtype, rule):
+    strong = isinstance(value, (np.ndarray, np.generic))
+    if not np.can_cast(array.dtype, node.dtype, "safe" if strong else "same_kind"):
         raise InputError(
             f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "
             f"say so if you mean it: {node.name}.astype({node.dtype.name!r}) ({node.where})"

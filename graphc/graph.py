@@ -17,8 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from graphc.ir import Constant, Node, Stored, toposort
-from graphc.sizes import Dim, Size
-
+from graphc.sizes import Dim
 
 Updates: TypeAlias = "list[tuple[Node, Node]]"
 UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
@@ -121,7 +120,7 @@ def spelled(node: Node, names: dict[Node, str]) -> str:
 
 def spelled_attr(value: Any) -> str:
     if isinstance(value, np.dtype):
-        return value.name
+        return str(value.name)
     if isinstance(value, tuple):
         return f"({', '.join(map(spelled_attr, value))}{',' * (len(value) == 1)})"
-    return str(value) if isinstance(value, Size) or not isinstance(value, str) else repr(value)
+    return repr(value) if isinstance(value, str) else str(value)

@@ -40,7 +40,7 @@ class Read:
 
 
 # One entry an axis: the level of a loop, None for an axis of size 1 (position 0), or a Read.
-Entry: TypeAlias = "int | None | Read"
+Entry: TypeAlias = "int | Read | None"
 Index: TypeAlias = tuple[Entry, ...]
 
 
@@ -79,8 +79,8 @@ class Scalar:
 class View:
     """The same elements elsewhere: `index(node, index)` is where its operand is read for the element at `index`.
 
-    A `contiguous` view has its operand's row-major order, so that it can also name the same memory; its `index` may then
-    be None, where no index of the operand says it simply.
+    A `contiguous` view has its operand's row-major order, so that it can also name the same memory; its `index` may
+    then be None, where no index of the operand says it simply.
     """
 
     index: Callable[[Node, Index], Index | None]
@@ -219,7 +219,7 @@ Attrs: TypeAlias = "tuple[tuple[str, Any], ...]"
 class Node:
     """One value of the graph: an op applied to nodes. Made by ops, never changed."""
 
-    __slots__ = ("op", "args", "attrs", "type", "name", "where", "__weakref__")
+    __slots__ = ("__weakref__", "args", "attrs", "name", "op", "type", "where")
 
     op: Op
     args: tuple[Node, ...]
@@ -258,7 +258,7 @@ class Node:
         return self.type.size
 
     @property
-    def T(self) -> Node:
+    def T(self) -> Node:  # noqa: N802  (NumPy's name)
         """The node with its axes reversed."""
         return OPS["transpose"](self)
 

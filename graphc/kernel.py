@@ -9,8 +9,8 @@
 The numeric contract:
 - Every element-wise value is computed in its node's dtype, once per element, with the operations that the ops' records
   name; a multiplication and an addition may be contracted into one rounding (FMA).
-- A sum over float32 that ends in a scalar or in one value per row accumulates in float64 and is rounded once. A sum that
-  keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
+- A sum over float32 that ends in a scalar or in one value per row accumulates in float64 and is rounded once. A sum
+  that keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
 - Only loops that hold a reduction may be reassociated, so that they can run in vector lanes. NaN and infinities keep
   their meaning everywhere.
 - Matrix products are BLAS's: they accumulate in their dtype, in BLAS's order.

@@ -34,7 +34,8 @@ def _difference(loss: str, prediction: Operand, target: Operand) -> Node:
 def cross_entropy(probabilities: Operand, target: Operand) -> Node:
     """The mean of `-log(probability of the target)` over rows.
 
-    probabilities: (..., C), each row sums to 1. target: class indices (...,) of an integer dtype, or probabilities (..., C).
+    probabilities: (..., C), each row sums to 1.
+    target: class indices (...,) of an integer dtype, or probabilities (..., C).
     `cross_entropy(softmax(z), target)` is compiled as `softmax_cross_entropy(z, target)`: finite for any finite logits.
     """
     p, t = as_node(probabilities), as_node(target)

@@ -1,4 +1,4 @@
-"""Optimizers: each builds its update as nodes, so that it is simplified, fused and compiled like the rest of the graph."""
+"""Optimizers: each builds its update as nodes, simplified, fused and compiled like the rest of the graph."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Optimizer(ABC):
 
     @lr.setter
     def lr(self, value: float) -> None:
-        self._lr.value = float(value)
+        self._lr.value = np.float64(value)
 
     @abstractmethod
     def update(self, param: Param, gradient: Node) -> Updates:

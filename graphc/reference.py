@@ -61,8 +61,8 @@ def run_step(graph: Graph, feeds: Mapping[str, Any], dtype: Any = None) -> tuple
 
 
 def _fed(node: Node, feeds: Mapping[str, Any]) -> Any:
-    if node.name in feeds:
-        return feeds[node.name]
+    if str(node.name) in feeds:
+        return feeds[str(node.name)]
     value = getattr(node, "value", None)
     if value is None:
         raise InputError(f"no value is given for input {node.name} ({node.where}); feeds has {sorted(feeds)}")

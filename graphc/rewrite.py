@@ -13,7 +13,7 @@ from itertools import permutations
 from typing import Any, TypeAlias
 
 from graphc.graph import Graph
-from graphc.ir import OPS, Composite, Node, constant_value, make, made_for, rebuilt, toposort
+from graphc.ir import OPS, Composite, Node, constant_value, made_for, make, rebuilt, toposort
 
 Pattern: TypeAlias = "str | float | tuple[Any, ...]"
 Bindings: TypeAlias = dict[str, Any]
@@ -95,7 +95,7 @@ def apply_rules(node: Node, rules: Iterable[Rule], opaque: Collection[Node] = ()
 def rewritten(roots: Sequence[Node], change: Callable[[Node], Node], opaque: Collection[Node] = ()) -> dict[Node, Node]:
     """Each node that `roots` need, mapped to what it becomes when `change` is applied until nothing changes.
 
-    Arguments are rewritten before their users. Every change must make a node smaller by some measure; rules.py has theirs.
+    Arguments are rewritten before their users. Every change makes a node smaller by some measure, as in rules.py.
     """
     current = {root: root for root in roots}
     while True:

@@ -1,7 +1,8 @@
 """What is true of ops: the simplification table.
 
 A row holds for every operand that its `before` admits, gives the same type, and its right side is smaller: it has fewer
-matrix products, or as many and fewer nodes, or as many of both and cheaper ones. So rewriting ends. tests/test_rules.py runs both sides of each row.
+matrix products, or as many and fewer nodes, or as many of both and cheaper ones. So rewriting ends.
+tests/test_rules.py runs both sides of each row.
 
 STABLE rows replace a formula by one that cannot overflow. They are applied before differentiation too, because the
 gradient of the better formula is the better gradient.

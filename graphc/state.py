@@ -51,15 +51,19 @@ class Param(Node):
         """The live array: compiled steps read and update this memory."""
         return self._value
 
-    def __setattr__(self, key: str, value: Any) -> None:
-        if key != "value":
-            super().__setattr__(key, value)
+    @value.setter
+    def value(self, value: Any) -> None:
         array = np.asarray(value)
         if array.shape != self._value.shape:
             raise ShapeError(f"param {self.name} ({self.where}) has shape {self._value.shape}, got {array.shape}")
         if array.dtype != self._value.dtype and not isinstance(value, (int, float)):
             raise DtypeError(f"param {self.name} ({self.where}) has dtype {self._value.dtype}, got {array.dtype}")
         self._value[...] = array
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        if key != "value":
+            super().__setattr__(key, value)
+        object.__setattr__(self, key, value)
 
 
 def param(
@@ -70,11 +74,12 @@ def param(
     seed: int | None = None,
     trainable: bool = True,
 ) -> Param:
-    """State that lives between calls, from an array (its dtype is kept), a Python float, or a shape and an initializer.
+    """State that lives between calls: from an array (its dtype is kept), a float, or a shape and an initializer.
 
-    init: "zeros", "ones", "normal" (standard deviation 0.05), "glorot_uniform", "he_normal", "he_uniform", or a callable
-    (rng, shape) -> array. The fan-in and fan-out formulas are Glorot & Bengio 2010 and He et al. 2015.
-    seed: the random numbers' seed; by default it follows from the name, so that a script gives the same numbers each time.
+    init: "zeros", "ones", "normal" (standard deviation 0.05), "glorot_uniform", "he_normal", "he_uniform", or a
+    callable (rng, shape) -> array. The formulas of fan-in and fan-out are Glorot & Bengio's (2010) and He et al.'s
+    (2015).
+    seed: the random numbers' seed; by default it follows from the name, so that a script always gives the same numbers.
     """
     if isinstance(shape_or_array, (np.ndarray, np.generic)):
         value = np.array(shape_or_array, dtype=supported_dtype(shape_or_array.dtype), order="C")

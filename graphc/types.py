@@ -45,7 +45,7 @@ class TensorType:
 
 def supported_dtype(dtype: Any) -> np.dtype[Any]:
     """`dtype` as NumPy's; DtypeError where graphc does not compute in it."""
-    found = np.dtype(dtype)
+    found: np.dtype[Any] = np.dtype(dtype)
     if found.name not in SHORT_NAMES:
         remedy = "; cast to float32 first: x.astype('float32')" if found.kind in "fV" else ""
         raise DtypeError(f"dtype {found.name} is not supported: graphc computes in {', '.join(SHORT_NAMES)}{remedy}")
@@ -74,7 +74,7 @@ def _dim_of(entry: Any) -> Dim:
 
 
 def broadcast(*shapes: Shape) -> Shape:
-    """The common shape of operands, by NumPy's rule: axes are aligned at the right; two sizes agree or one of them is 1."""
+    """The common shape of operands by NumPy's rule: aligned at the right, two sizes are equal or one of them is 1."""
     ndim = max(map(len, shapes), default=0)
     result: list[Dim] = []
     for axis in range(ndim):

@@ -1,8 +1,8 @@
 """A planned program as Python text: pure strings, no Numba.
 
-The text is a module that stands alone: `step(inputs..., results..., table)` runs the whole step and returns a status. It
-runs the same under `NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are identifiers and
-become `n_<size>`; the others appear in comments only.
+The text is a module that stands alone: `step(inputs..., results..., table)` runs the whole step and returns a status.
+It runs the same under `NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are
+identifiers and become `n_<size>`; the others appear in comments only.
 
 `table` holds addresses and one size, as int64: the arena, its bytes, the scalar results, then each param and constant.
 """

@@ -29,7 +29,7 @@ FOLDING = {"contract", "reassoc", "nsz"}
 PLAIN = {"contract"}
 
 
-def kernel(folds: bool) -> Callable[[Any], Any]:
+def kernel(folds: bool) -> Any:
     """The decorator of a kernel: compiled when the step is, callable from there alone."""
     return numba.njit(
         error_model="numpy", fastmath=FOLDING if folds else PLAIN, no_cpython_wrapper=True, no_cfunc_wrapper=True
@@ -101,10 +101,12 @@ def jit(source: str, name: str, inputs: Sequence[TensorType], results: Sequence[
         arguments = [_array_type(t, readonly=True) for t in inputs] + [_array_type(t) for t in results]
         step.compile((*arguments, types.Array(types.int64, 1, "C")))
         step.disable_compile()
+    else:
+        step = np.errstate(all="ignore")(step)  # as native code: NaN and infinity are values, not warnings
     functions = {
         key: value
         for key, value in module.items()
-        if key == "step" or getattr(value, "__name__", "") == key and key[0] == "k" and key[1:].isdigit()
+        if key == "step" or (getattr(value, "__name__", "") == key and key[0] == "k" and key[1:].isdigit())
     }
     return Compiled(step, functions)
 

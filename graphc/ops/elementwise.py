@@ -51,63 +51,66 @@ def _one_dtype(types: tuple[TensorType, ...], floating: bool) -> None:
         raise DtypeError(f"wants float operands, got {types[0]}")
 
 
+# A record reads best as one block.
+# fmt: off
+
 # ---- arithmetic -----------------------------------------------------------------------------------------------------
 
 add = elementwise(
     "add", "{0} + {1}", np.add, lambda g, y, a, b: (g, g),
     commutative=True, analytic=True, doc="`a + b`.",
-)  # fmt: skip
+)
 subtract = elementwise(
     "subtract", "{0} - {1}", np.subtract, lambda g, y, a, b: (g, -g),
     analytic=True, doc="`a - b`.",
-)  # fmt: skip
+)
 multiply = elementwise(
     "multiply", "{0} * {1}", np.multiply, lambda g, y, a, b: (g * b, g * a),
     commutative=True, analytic=True, doc="`a * b`.",
-)  # fmt: skip
+)
 divide = elementwise(
     "divide", "{0} / {1}", np.divide, lambda g, y, a, b: (g / b, -g * y / b),
     floating=True, cost=4, analytic=True, domain=(0.5, 2.0), doc="`a / b`; integers become float64 first.",
-)  # fmt: skip
+)
 negative = elementwise(
     "negative", "-{0}", np.negative, lambda g, y, a: (-g,),
     analytic=True, doc="`-a`.",
-)  # fmt: skip
+)
 power = elementwise(
     "power", "{0} ** {1}", np.power, lambda g, y, a, b: (g * b * a ** (b - 1), g * y * log(a)),
     cost=20, analytic=True, domain=(0.5, 2.0), doc="`a ** b`. The gradient with respect to b holds for a > 0.",
-)  # fmt: skip
+)
 absolute = elementwise(
     "abs", "abs({0})", np.abs, lambda g, y, a: (g * sign(a),),
     doc="`|a|`; its gradient at 0 is 0, as in PyTorch.",
-)  # fmt: skip
-sign = elementwise(
+)
+sign: Op = elementwise(
     "sign", "{0} if {0} == 0 or {0} != {0} else {dtype}(1 if {0} > 0 else -1)", np.sign,
     lambda g, y, a: (None,), doc="-1, 0 or 1 by the sign of a.",
-)  # fmt: skip
+)
 sqrt = elementwise(
     "sqrt", "np.sqrt({0})", np.sqrt, lambda g, y, a: (g / (2 * y),),
     floating=True, cost=4, analytic=True, domain=(0.5, 2.0), doc="The square root.",
-)  # fmt: skip
+)
 exp = elementwise(
     "exp", "np.exp({0})", np.exp, lambda g, y, a: (g * y,),
     floating=True, cost=20, analytic=True, doc="`e ** a`.",
-)  # fmt: skip
-log = elementwise(
+)
+log: Op = elementwise(
     "log", "np.log({0})", np.log, lambda g, y, a: (g / a,),
     floating=True, cost=20, analytic=True, domain=(0.5, 2.0), doc="The natural logarithm.",
-)  # fmt: skip
+)
 # At a tie each operand gets half of the cotangent, as in PyTorch.
 maximum = elementwise(
     "maximum", "{0} if {0} >= {1} or {0} != {0} else {1}", np.maximum,
     lambda g, y, a, b: (g * _share(a, b), g * _share(b, a)),
     commutative=True, doc="The larger of a and b; NaN if either is. At a tie both get half of the gradient.",
-)  # fmt: skip
+)
 minimum = elementwise(
     "minimum", "{0} if {0} <= {1} or {0} != {0} else {1}", np.minimum,
     lambda g, y, a, b: (g * _share(b, a), g * _share(a, b)),
     commutative=True, doc="The smaller of a and b; NaN if either is. At a tie both get half of the gradient.",
-)  # fmt: skip
+)
 
 
 def _share(a: Node, b: Node) -> Node:
@@ -127,24 +130,30 @@ relu = elementwise(
     "relu", "{dtype}(0) if {0} <= 0 else {0}", lambda x: np.where(x <= 0, np.zeros_like(x), x),
     lambda g, y, a: (where(y > 0, g, 0),),
     doc="`maximum(a, 0)`, the rectified linear unit; its gradient at 0 is 0, as in PyTorch.",
-)  # fmt: skip
+)
 sigmoid = elementwise(
     "sigmoid", "{dtype}(1) / ({dtype}(1) + np.exp(-{0}))", _sigmoid, lambda g, y, a: (g * y * (1 - y),),
     floating=True, cost=24, analytic=True, doc="The logistic function `1 / (1 + exp(-a))`.",
-)  # fmt: skip
+)
 tanh = elementwise(
     "tanh", "np.tanh({0})", np.tanh, lambda g, y, a: (g * (1 - y * y),),
     floating=True, cost=40, analytic=True, doc="The hyperbolic tangent.",
-)  # fmt: skip
+)
+
+# fmt: on
 
 # ---- comparisons and choice -----------------------------------------------------------------------------------------
 
 
 def _comparison(name: str, symbol: str, numpy: Callable[..., Any]) -> Op:
     return elementwise(
-        name, f"{{0}} {symbol} {{1}}", numpy, lambda g, y, a, b: (None, None),
-        result=BOOL, doc=f"`a {symbol} b`, element by element; a bool.",
-    )  # fmt: skip
+        name,
+        f"{{0}} {symbol} {{1}}",
+        numpy,
+        lambda g, y, a, b: (None, None),
+        result=BOOL,
+        doc=f"`a {symbol} b`, element by element; a bool.",
+    )
 
 
 equal = _comparison("equal", "==", np.equal)
@@ -154,13 +163,23 @@ less_equal = _comparison("less_equal", "<=", np.less_equal)
 greater = _comparison("greater", ">", np.greater)
 greater_equal = _comparison("greater_equal", ">=", np.greater_equal)
 isfinite = elementwise(
-    "isfinite", "np.isfinite({0})", np.isfinite, lambda g, y, a: (None,),
-    result=BOOL, floating=True, doc="True where a is neither NaN nor infinite.",
-)  # fmt: skip
+    "isfinite",
+    "np.isfinite({0})",
+    np.isfinite,
+    lambda g, y, a: (None,),
+    result=BOOL,
+    floating=True,
+    doc="True where a is neither NaN nor infinite.",
+)
 logical_and = elementwise(
-    "logical_and", "{0} != 0 and {1} != 0", np.logical_and, lambda g, y, a, b: (None, None),
-    result=BOOL, commutative=True, doc="True where both operands are true (not zero).",
-)  # fmt: skip
+    "logical_and",
+    "{0} != 0 and {1} != 0",
+    np.logical_and,
+    lambda g, y, a, b: (None, None),
+    result=BOOL,
+    commutative=True,
+    doc="True where both operands are true (not zero).",
+)
 
 
 def _where_type(condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
@@ -170,7 +189,7 @@ def _where_type(condition: TensorType, a: TensorType, b: TensorType) -> TensorTy
     return TensorType(a.dtype, broadcast(condition.shape, a.shape, b.shape))
 
 
-where = Op(
+where: Op = Op(
     "where",
     Scalar("{1} if {0} else {2}"),
     _where_type,

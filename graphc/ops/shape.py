@@ -28,7 +28,7 @@ def _transpose_index(node: Node, index: Index) -> Index:
     return tuple(index[axes.index(axis)] for axis in range(len(axes)))
 
 
-transpose = Op(
+transpose: Op = Op(
     "transpose",
     View(_transpose_index),
     lambda x, axes: TensorType(x.dtype, tuple(x.shape[axis] for axis in axes)),
@@ -76,7 +76,7 @@ def _reshape_index(node: Node, index: Index) -> Index | None:
     return tuple(None if size == 1 else kept.pop(0) for size in source)
 
 
-reshape = Op(
+reshape: Op = Op(
     "reshape",
     View(_reshape_index, contiguous=True),
     _reshape_type,

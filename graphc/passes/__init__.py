@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from graphc.passes.differentiate import differentiate
-from graphc.passes.fold import fold
-from graphc.passes.fuse import fuse
-from graphc.passes.plan import plan
-from graphc.passes.simplify import simplify
+from graphc.passes.differentiate import differentiate as differentiate
+from graphc.passes.fold import fold as fold
+from graphc.passes.fuse import fuse as fuse
+from graphc.passes.plan import plan as plan
+from graphc.passes.simplify import simplify as simplify
 
 GRAPH_PASSES = (differentiate, simplify, fold)
 """Graph -> Graph, each verified."""

@@ -1,8 +1,8 @@
 """What a placed node reads: its cone of inlined nodes, each at the index at which it is needed.
 
 Indices are pulled from the result to the operands: an element-wise op reads its operands where it writes, a view reads
-its operand elsewhere, a gather reads at an index that is itself read. So a view costs nothing, and a cheap formula can be
-computed again wherever it is read instead of being stored.
+its operand elsewhere, a gather reads at an index that is itself read. So a view costs nothing, and a cheap formula
+can be computed again wherever it is read instead of being stored.
 """
 
 from __future__ import annotations

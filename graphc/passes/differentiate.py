@@ -1,7 +1,8 @@
 """Reverse-mode differentiation, graph to graph.
 
 Afterwards each gradient is a node like any other: it prints, simplifies and fuses, and can be differentiated again. The
-ops' formulas state calculus; accumulating, summing over stretched axes and skipping what does not matter happen here, once.
+ops' formulas state calculus; accumulating, summing over stretched axes and skipping what does not matter happen here,
+once.
 """
 
 from __future__ import annotations

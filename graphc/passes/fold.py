@@ -1,8 +1,8 @@
 """Updates folded into the matrix products that make their gradients.
 
-Afterwards `W <- W - lr * dot(x.T, d)` is `W <- gemm(x.T, d, W, -lr, 1)`: BLAS adds the product into the weight itself and
-the gradient is never stored. Legal by the GEMM rows, unless the product reads the very memory that it would overwrite. It
-pays only where the product has no other use, since one that is needed anyway would be computed twice.
+Afterwards `W <- W - lr * dot(x.T, d)` is `W <- gemm(x.T, d, W, -lr, 1)`: BLAS adds the product into the weight itself
+and the gradient is never stored. Legal by the GEMM rows, unless the product reads the very memory that it would
+overwrite. It pays only where the product has no other use, since one that is needed anyway would be computed twice.
 """
 
 from __future__ import annotations

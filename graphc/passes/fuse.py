@@ -1,9 +1,9 @@
 """Fusion: which nodes get a place of their own, in which order, and in which loops.
 
-A node is *placed* if it needs a loop or a call (reductions, products), memory (what BLAS reads, results, next values), or
-is too dear to compute twice; every other node is inlined where it is read. Placed nodes are then put, one after another,
-into the earliest loops that may hold them (see nest.py), so that a group is convex by construction: each node stands after
-everything it reads.
+A node is *placed* if it needs a loop or a call (reductions, products), memory (what BLAS reads, results, next
+values), or is too dear to compute twice; every other node is inlined where it is read. Placed nodes are then put, one
+after another, into the earliest loops that may hold them (see nest.py), so that a group is convex by construction:
+each node stands after everything it reads.
 
 Afterwards the program computes what the graph means. Three orders make that so: a node comes after what it reads; a
 param is overwritten after every read of its old value; and no param changes, and no label is used, before its check.

@@ -1,8 +1,8 @@
 """Building loops: each placed node goes into the earliest loops that may hold it.
 
-Two placed nodes share the loops in which the later one reads the earlier one at the loops' own indices; from there on the
-later one comes strictly after. A value that is read in the loop body that made it stays a scalar; any other reader finds
-it in memory. What does not depend on a loop's index is computed before that loop.
+Two placed nodes share the loops in which the later one reads the earlier one at the loops' own indices; from there on
+the later one comes strictly after. A value that is read in the loop body that made it stays a scalar; any other
+reader finds it in memory. What does not depend on a loop's index is computed before that loop.
 """
 
 from __future__ import annotations
@@ -240,9 +240,9 @@ class Nest:
         gathers = isinstance(node.op.kind, Gather) or any(isinstance(read.op.kind, Gather) for read, _ in cells)
         param = next((p for p, value in self.graph.updates if writers(p, value)[0] is node), None)
         if param is not None:
-            for reader, index in self.readers.get(param, []):
+            for reader, at in self.readers.get(param, []):
                 path = self.paths[reader]
-                found.append((path, min(self._shared_with_reader(node, index), len(path) - 1)))
+                found.append((path, min(self._shared_with_reader(node, at), len(path) - 1)))
         if param is not None or gathers:
             found += [(path, 0) for guard, path in self.paths.items() if isinstance(guard, Guard)]
         return found

@@ -1,7 +1,7 @@
 """Memory: one arena for everything that a step stores between its own statements.
 
-Afterwards each scratch buffer has a slot of the arena. Two buffers share a slot if the first is dead before the second is
-born, or if the second overwrites the first element by element, each after its last use.
+Afterwards each scratch buffer has a slot of the arena. Two buffers share a slot if the first is dead before the
+second is born, or if the second overwrites the first element by element, each after its last use.
 """
 
 from __future__ import annotations
