@@ -1,6 +1,7 @@
 """graphc: a symbolic graph becomes one native training step. Public names, no logic."""
 
 from graphc.compiler import Function as Function, compile as compile
+from graphc.constants import const as const
 from graphc.errors import (
     DtypeError as DtypeError,
     GradientError as GradientError,
@@ -11,7 +12,7 @@ from graphc.errors import (
     ShapeError as ShapeError,
 )
 from graphc.gradcheck import check_gradient as check_gradient
-from graphc.ir import Node as Node, const as const
+from graphc.ir import Node as Node
 from graphc.losses import (
     cross_entropy as cross_entropy,
     mae as mae,

@@ -9,9 +9,10 @@ import numpy as np
 
 from graphc.backend import emit
 from graphc.backend.jit import jit
+from graphc.constants import const
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
-from graphc.ir import INPUT, PARAM, Node, const, describe, toposort
+from graphc.ir import INPUT, PARAM, Node, describe, toposort
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
 from graphc.ops.elementwise import astype, equal, isfinite, logical_and
 from graphc.ops.reduce import count, sum as sum_of

@@ -18,15 +18,17 @@ The numeric contract:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from graphc.graph import Graph
-from graphc.ir import Node
+from graphc.ir import Entry, Extent, Node, Read, Scalar
 from graphc.sizes import Dim, Shape, Size, evaluate
-from graphc.types import TensorType
+from graphc.types import SHORT_NAMES, TensorType
 
 
 class Role(Enum):
@@ -199,14 +201,6 @@ class Plan:
         return "\n".join(lines)
 
 
-def size_code(size: Dim) -> str:
-    """A size as code: the symbol `batch` is the variable `n_batch`."""
-    return " + ".join(
-        "*".join([*([str(c)] if c != 1 or not names else []), *(f"n_{name}" for name in names)])
-        for names, c in (size.terms if isinstance(size, Size) else (((), size),))
-    )
-
-
 def walk(items: list[Item]) -> Iterator[Item]:
     """Every item, in the order in which it runs (each loop's body once)."""
     for item in items:
@@ -250,3 +244,43 @@ def element(place: Place, index: tuple[str, ...]) -> str:
 
 def matrix(operand: Operand) -> str:
     return base(operand.place).label + (".T" if operand.transposed else "")
+
+
+# ---- the spelling of scalars ----------------------------------------------------------------------------------------
+
+INDEX_NAMES = "ijklmnopqr"
+
+
+def size_code(size: Dim) -> str:
+    """A size as code: the symbol `batch` is the variable `n_batch`."""
+    return " + ".join(
+        "*".join([*([str(c)] if c != 1 or not names else []), *(f"n_{name}" for name in names)])
+        for names, c in (size.terms if isinstance(size, Size) else (((), size),))
+    )
+
+
+def constructor(dtype: np.dtype[Any]) -> str:
+    """`f32`: what makes a number of this dtype in emitted code."""
+    return SHORT_NAMES[dtype.name]
+
+
+def number_code(value: Any, dtype: np.dtype[Any]) -> str:
+    """`f32(0.5)`: a number as code, exactly."""
+    number = dtype.type(value).item()
+    text = repr(number) if np.isfinite(number) else f"np.{number}" if number > 0 or number != number else "-np.inf"
+    return f"{constructor(dtype)}({text})"
+
+
+def index_code(entry: Entry) -> str:
+    """`i` for the outermost loop's index, `0` for an axis of size 1."""
+    assert not isinstance(entry, Read)
+    return "0" if entry is None else INDEX_NAMES[entry]
+
+
+def element_code(node: Node, operand_names: Sequence[str]) -> str:
+    """One element of a node as code."""
+    kind = node.op.kind
+    if isinstance(kind, Extent):
+        return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
+    assert isinstance(kind, Scalar)
+    return kind.code.format(*operand_names, dtype=constructor(node.dtype))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from graphc.constants import as_node, cast
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Node, Operand, as_node, cast, describe
+from graphc.ir import Node, Operand, describe
 from graphc.ops.elementwise import absolute, log, negative
 from graphc.ops.index import pick, softmax_nll
 from graphc.ops.reduce import log_softmax, mean, sum

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from graphc.constants import cast
 from graphc.graph import Updates
-from graphc.ir import Node, cast
+from graphc.ir import Node
 from graphc.state import Param
 
 

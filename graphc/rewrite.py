@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any, TypeAlias
 
+from graphc.constants import constant_value
 from graphc.graph import Graph
-from graphc.ir import OPS, Composite, Node, constant_value, made_for, make, rebuilt, toposort
+from graphc.ir import OPS, Composite, Node, made_for, make, rebuilt, toposort
 
 Pattern: TypeAlias = "str | float | tuple[Any, ...]"
 Bindings: TypeAlias = dict[str, Any]

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.constants import as_node, promoted
 from graphc.errors import DtypeError
-from graphc.ir import Bound, Node, Op, Operand, Scalar, as_node, promoted
+from graphc.ir import Bound, Node, Op, Operand, Scalar
 from graphc.types import TensorType, broadcast, supported_dtype
 
 BOOL = np.dtype(bool)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.constants import as_node
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Bound, Composite, Gather, Node, Op, Operand, as_node
+from graphc.ir import Bound, Composite, Gather, Node, Op, Operand
 from graphc.ops.elementwise import astype, equal
 from graphc.ops.reduce import logsumexp, softmax
 from graphc.ops.shape import arange, expand_dims

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.constants import cast, common_dtype, promoted
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Bound, Node, Op, Operand, Product, cast, common_dtype, promoted
+from graphc.ir import Bound, Node, Op, Operand, Product
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape, transpose
 from graphc.types import TensorType

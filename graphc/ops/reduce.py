@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.constants import as_node, const, promoted
 from graphc.errors import DtypeError
-from graphc.ir import Bound, Composite, Extent, Fold, Node, Op, Operand, as_node, const, promoted
+from graphc.ir import Bound, Composite, Extent, Fold, Node, Op, Operand
 from graphc.ops.elementwise import astype, divide, equal, exp, log
 from graphc.ops.shape import broadcast_to, expand_dims, reshape
 from graphc.sizes import Dim, Shape, product

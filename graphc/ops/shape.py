@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from graphc.constants import as_node
 from graphc.errors import ShapeError
-from graphc.ir import Bound, Index, Node, Op, Operand, Position, View, as_node
+from graphc.ir import Bound, Index, Node, Op, Operand, Position, View
 from graphc.sizes import Dim, Shape, divide, product
 from graphc.types import TensorType, broadcast, normal_axes, normal_axis, shape_of
 

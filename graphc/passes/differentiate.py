@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
-from graphc.ir import Node, const, describe, made_for, toposort
+from graphc.ir import Node, describe, made_for, toposort
 from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, reshape
 from graphc.rewrite import apply_rules, rewritten

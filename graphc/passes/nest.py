@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from graphc.graph import Graph, Guard, names_of
 from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
 from graphc.kernel import (
+    INDEX_NAMES,
     Alias,
     Buffer,
     Check,
@@ -30,7 +30,10 @@ from graphc.kernel import (
     Program,
     Role,
     Store,
-    size_code,
+    constructor,
+    element_code,
+    index_code,
+    number_code,
 )
 from graphc.passes.cone import (
     Cell,
@@ -46,9 +49,7 @@ from graphc.passes.cone import (
     operands,
 )
 from graphc.sizes import Dim, Shape
-from graphc.types import SHORT_NAMES, symbols_of
-
-INDEX_NAMES = "ijklmnopqr"
+from graphc.types import symbols_of
 
 
 @dataclass(eq=False)
@@ -130,7 +131,7 @@ class Nest:
     def _place_elements(self, node: Node) -> None:
         chain, path = self._open(node)
         names = self._values(body_cells(node), chain)
-        code = names[-1] if not isinstance(node.op.kind, Scalar) else spelled(node, names)
+        code = names[-1] if not isinstance(node.op.kind, Scalar) else element_code(node, names)
         item = Let(self._fresh(node), code, tuple(names), node)
         chain[-1].items.append(item)
         self._made(node, chain[-1], item, item.name, [*path, item])
@@ -267,7 +268,7 @@ class Nest:
         if isinstance(kind, Constant) and not node.shape:
             return number_code(node.options["literal"].array[()], node.dtype)
         if isinstance(kind, Position):
-            return index_code(index[0])
+            return self._index_code(index[0], chain)
         inlined = node not in self.placed and not is_alias(node, index)
         if inlined and not isinstance(kind, (Scalar, Extent, Stored, Constant)):
             return self._value(operands(node, index)[-1], chain)
@@ -277,7 +278,7 @@ class Nest:
             return known
         if inlined and isinstance(kind, (Scalar, Extent)):
             names = [self._value(each, chain) for each in operands(node, index)]
-            item: Let | Load = Let(self._fresh(node), spelled(node, names), tuple(names), node)
+            item: Let | Load = Let(self._fresh(node), element_code(node, names), tuple(names), node)
         else:
             codes = tuple(self._index_code(entry, chain) for entry in index)
             item = Load(self._fresh(node), self._place_of(node, node.shape), codes, node)
@@ -404,33 +405,3 @@ def main_loop(kernel: Kernel) -> Loop:
 
 def _index_of(items: Sequence[Item], item: Item | None) -> int:
     return next(at for at, each in enumerate(items) if each is item)
-
-
-# ---- the spelling of scalars ----------------------------------------------------------------------------------------
-
-
-def constructor(dtype: np.dtype[Any]) -> str:
-    """`f32`: what makes a number of this dtype in emitted code."""
-    return SHORT_NAMES[dtype.name]
-
-
-def number_code(value: Any, dtype: np.dtype[Any]) -> str:
-    """`f32(0.5)`: a number as code, exactly."""
-    number = dtype.type(value).item()
-    text = repr(number) if np.isfinite(number) else f"np.{number}" if number > 0 or number != number else "-np.inf"
-    return f"{constructor(dtype)}({text})"
-
-
-def index_code(entry: Entry) -> str:
-    """`i` for the outermost loop's index, `0` for an axis of size 1."""
-    assert not isinstance(entry, Read)
-    return "0" if entry is None else INDEX_NAMES[entry]
-
-
-def spelled(node: Node, operand_names: Sequence[str]) -> str:
-    """One element of a node as code."""
-    kind = node.op.kind
-    if isinstance(kind, Extent):
-        return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
-    assert isinstance(kind, Scalar)
-    return kind.code.format(*operand_names, dtype=constructor(node.dtype))

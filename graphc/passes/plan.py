@@ -6,9 +6,8 @@ second is born, or if the second overwrites the first element by element, each a
 
 from __future__ import annotations
 
-from graphc.kernel import Alias, Buffer, Gemm, Item, Kernel, Load, Plan, Program, Role, Store, base, walk
+from graphc.kernel import Alias, Buffer, Gemm, Item, Kernel, Load, Plan, Program, Role, Store, base, index_code, walk
 from graphc.passes.cone import natural
-from graphc.passes.nest import index_code
 from graphc.sizes import Dim, evaluate, symbols, upper_bound
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import Node, Scalar, const, constant_value, made_for
+from graphc.ir import Node, Scalar, made_for
 from graphc.rewrite import apply_rules, expanded, rewritten
 from graphc.rules import RULES
 
