@@ -47,6 +47,7 @@ from graphc.ops.elementwise import (
     subtract as subtract,
     tanh as tanh,
     where as where,
+    zeros_like as zeros_like,
 )
 from graphc.ops.index import one_hot as one_hot, pick as pick
 from graphc.ops.product import dot as dot

@@ -18,6 +18,7 @@ from graphc.ops.elementwise import astype, equal, isfinite, logical_and
 from graphc.ops.reduce import count, sum as sum_of
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan
+from graphc.passes.differentiate import check_loss
 from graphc.reference import concrete_shape, run
 from graphc.sizes import Dim, Size, symbols
 from graphc.state import Param
@@ -58,6 +59,10 @@ def compile(
         next_values,
         update_rule=None if optimizer is None else optimizer.updates,
     )
+    if optimizer is not None:
+        if not nodes:
+            raise GraphError("an optimizer wants a loss: the first of the outputs")
+        check_loss(nodes[0])
     finite = optimizer is not None and on_nonfinite == "raise"
     return Function(_checked(_guarded(graph, finite)), outputs, optimizer, threads)
 

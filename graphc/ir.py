@@ -131,7 +131,7 @@ class Op:
     type(*arg_types, **attrs)      the result's TensorType; raises ShapeError or DtypeError naming the rule
     numpy(*arrays, **attrs)        the meaning, in NumPy: the reference interpreter runs it
     grad(g, y, *args, **attrs)     one cotangent (or None) per argument; calculus only, see passes/differentiate.py
-    bind(*operands, **options)     the call's operands as nodes and its options as attrs
+    bind(*operands, **options)     the call's operands as nodes and its options as attrs; by default they are nodes
     bound(*args, **attrs)          (index node, size): integers that must lie in range(size), checked before a step acts
     domain                         where tests draw operands from: one (low, high) for all
     analytic                       `numpy` also holds for complex numbers, so that tests may take a complex step

@@ -261,7 +261,7 @@ def size_code(size: Dim) -> str:
 
 def constructor(dtype: np.dtype[Any]) -> str:
     """`f32`: what makes a number of this dtype in emitted code."""
-    return SHORT_NAMES[dtype.name]
+    return "np.bool_" if dtype.kind == "b" else SHORT_NAMES[dtype.name]
 
 
 def number_code(value: Any, dtype: np.dtype[Any]) -> str:

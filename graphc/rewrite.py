@@ -7,12 +7,13 @@ pattern := name                                a variable: matches any node, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import permutations
 from typing import Any, TypeAlias
 
-from graphc.constants import constant_value
+from graphc.constants import const, constant_value
 from graphc.graph import Graph
 from graphc.ir import OPS, Composite, Node, made_for, make, rebuilt, toposort
 
@@ -20,7 +21,7 @@ Pattern: TypeAlias = "str | float | tuple[Any, ...]"
 Bindings: TypeAlias = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rule:
     """One algebraic truth: `before` equals `after`, whenever `when(**bindings)` holds.
 
@@ -29,7 +30,7 @@ class Rule:
     """
 
     name: str
-    before: Pattern
+    before: tuple[Any, ...]
     after: Pattern | Callable[..., Node]
     when: Callable[..., bool] | None = None
     example: tuple[tuple[str, Any], ...] = ()
@@ -72,7 +73,7 @@ def build(pattern: Pattern | Callable[..., Node], bound: Bindings, like: Node) -
         found: Node = bound[pattern]
         return found
     if not isinstance(pattern, tuple):
-        return OPS["astype"](pattern, like.dtype)
+        return const(pattern, like.dtype)
     name, *operands = pattern
     attrs = (
         {attr: bound[variable] for attr, variable in operands.pop().items()} if isinstance(operands[-1], dict) else {}
@@ -80,9 +81,18 @@ def build(pattern: Pattern | Callable[..., Node], bound: Bindings, like: Node) -
     return make(OPS[name], tuple(build(operand, bound, like) for operand in operands), attrs)
 
 
-def apply_rules(node: Node, rules: Iterable[Rule], opaque: Collection[Node] = ()) -> Node:
-    """`node` after the first rule that matches it and keeps its type; `node` itself if none does."""
+@cache
+def _by_op(rules: tuple[Rule, ...]) -> dict[str, list[Rule]]:
+    """The rules by the op that they begin with."""
+    index: dict[str, list[Rule]] = {}
     for rule in rules:
+        index.setdefault(rule.before[0], []).append(rule)
+    return index
+
+
+def apply_rules(node: Node, rules: tuple[Rule, ...], opaque: Collection[Node] = ()) -> Node:
+    """`node` after the first rule that matches it and keeps its type; `node` itself if none does."""
+    for rule in _by_op(rules).get(node.op.name, ()):
         bound = match(rule.before, node, {}, opaque)
         if bound is None or (rule.when is not None and not rule.when(**bound)):
             continue

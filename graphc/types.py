@@ -75,7 +75,9 @@ def _dim_of(entry: Any) -> Dim:
 
 def broadcast(*shapes: Shape) -> Shape:
     """The common shape of operands by NumPy's rule: aligned at the right, two sizes are equal or one of them is 1."""
-    ndim = max(map(len, shapes), default=0)
+    if all(shape == shapes[0] for shape in shapes):
+        return shapes[0] if shapes else ()
+    ndim = max(map(len, shapes))
     result: list[Dim] = []
     for axis in range(ndim):
         sizes = {s[axis - ndim + len(s)] for s in shapes if axis - ndim + len(s) >= 0} - {1}

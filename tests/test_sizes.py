@@ -78,5 +78,5 @@ def test_broadcast_is_numpys(shapes) -> None:
 def test_symbolic_sizes_broadcast_only_against_themselves_and_one() -> None:
     batch = Size.symbol("batch")
     assert broadcast((batch, 1), (4,)) == (batch, 4)
-    with pytest.raises(ShapeError, match="batch and 7|7 and batch"):
+    with pytest.raises(ShapeError, match=r"7 and batch"):
         broadcast((batch,), (7,))

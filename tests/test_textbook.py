@@ -1,17 +1,16 @@
 """The examples of the chapter "the mathematical building blocks of neural networks", to the digit.
 
-Chollet, Deep Learning with Python, chapter 2: the computation graph of section 2.4.4, the gradient tape's y = 2x + 3, the
-dense layer, affine maps and gradient descent.
+Chollet, Deep Learning with Python, chapter 2: the computation graph of section 2.4.4, the gradient tape's y = 2x + 3,
+the dense layer, affine maps and gradient descent.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from models import classifier
 
 import graphc as gc
-
-from models import classifier
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_sgd_of_every_kind_runs_from_one_compiled_graph(rng, compiled_classifier
     data = rng.random((60, 64)).astype("f") * 0.1
     data[np.arange(60), labels] += 2  # separable: the label's own feature is large
     losses = []
-    for epoch in range(30):
+    for _ in range(30):
         parts = [slice(i, i + batch_size) for i in range(0, 60, batch_size)]
         losses.append(np.mean([step(data[part], labels[part]) for part in parts]))
     assert losses[-1] < 0.7 * losses[0]

@@ -30,12 +30,12 @@ from graphc.kernel import (
     Role,
     Store,
     base,
+    constructor,
     shape_of,
     size_code,
     walk,
 )
 from graphc.sizes import Dim, Shape, Size, symbols
-from graphc.types import SHORT_NAMES
 
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 """What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
@@ -204,7 +204,7 @@ def _prologue(plan: Plan, names: Names) -> Iterator[str]:
 
 
 def _array(address: str, shape: Shape, buffer: Buffer) -> str:
-    return f"array_at({address}, {_tuple(shape)}, {SHORT_NAMES[buffer.type.dtype.name]})"
+    return f"array_at({address}, {_tuple(shape)}, {constructor(buffer.type.dtype)})"
 
 
 def _tuple(shape: Shape) -> str:

@@ -86,7 +86,7 @@ absolute = elementwise(
     doc="`|a|`; its gradient at 0 is 0, as in PyTorch.",
 )
 sign: Op = elementwise(
-    "sign", "{0} if {0} == 0 or {0} != {0} else {dtype}(1 if {0} > 0 else -1)", np.sign,
+    "sign", "{0} if {0} != {0} else {dtype}(1 if {0} > 0 else -1 if {0} < 0 else 0)", np.sign,
     lambda g, y, a: (None,), doc="-1, 0 or 1 by the sign of a.",
 )
 sqrt = elementwise(
@@ -231,5 +231,16 @@ stop_gradient = Op(
     lambda a: a,
     lambda x: x,
     lambda g, y, a: (None,),
+    bind=lambda x: ((as_node(x),), {}),
     doc="The same values, through which no gradient flows.",
+)
+
+zeros_like = Op(
+    "zeros_like",
+    Scalar("{dtype}(0)", cost=0),
+    lambda a: a,
+    lambda x: np.zeros_like(x),
+    lambda g, y, a: (None,),
+    bind=lambda x: ((as_node(x),), {}),
+    doc="Zeros of the shape and dtype of x, whatever x holds.",
 )

@@ -8,7 +8,7 @@ import numpy as np
 
 from graphc.constants import as_node
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Bound, Composite, Gather, Node, Op, Operand
+from graphc.ir import Composite, Gather, Node, Op
 from graphc.ops.elementwise import astype, equal
 from graphc.ops.reduce import logsumexp, softmax
 from graphc.ops.shape import arange, expand_dims
@@ -67,6 +67,7 @@ pick = Op(
     _pick_type,
     _pick,
     lambda g, y, x, labels: (expand_dims(g, -1) * one_hot(labels, x.shape[-1], x.dtype), None),
+    lambda x, labels: ((as_node(x), as_node(labels)), {}),
     bound=lambda x, labels: (labels, x.shape[-1]),
     doc="One element of each row: x[..., labels[...]]; labels lie in range(x.shape[-1]).",
 )
@@ -88,17 +89,13 @@ def _nll_grad(g: Node, y: Node, z: Node, labels: Node) -> tuple[Node, None]:
     return expand_dims(g, -1) * (softmax(z) - one_hot(labels, z.shape[-1], z.dtype)), None
 
 
-def _nll_bind(z: Operand, labels: Operand) -> Bound:
-    return (as_node(z), as_node(labels)), {}
-
-
 softmax_nll = Op(
     "softmax_nll",
     Composite(lambda z, labels: logsumexp(z) - pick(z, labels)),
     _nll_type,
     _nll,
     _nll_grad,
-    _nll_bind,
+    lambda z, labels: ((as_node(z), as_node(labels)), {}),
     bound=lambda z, labels: (labels, z.shape[-1]),
     analytic=True,
     doc="`-log(softmax(z))` at each row's label, finite for any finite logits; its gradient is `softmax - onehot`.",

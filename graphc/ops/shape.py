@@ -11,7 +11,7 @@ from graphc.constants import as_node
 from graphc.errors import ShapeError
 from graphc.ir import Bound, Index, Node, Op, Operand, Position, View
 from graphc.sizes import Dim, Shape, divide, product
-from graphc.types import TensorType, broadcast, normal_axes, normal_axis, shape_of
+from graphc.types import TensorType, normal_axes, normal_axis, shape_of
 
 # ---- transpose ------------------------------------------------------------------------------------------------------
 
@@ -110,7 +110,8 @@ def squeeze(x: Operand, axis: int | Sequence[int]) -> Node:
 
 
 def _broadcast_type(x: TensorType, shape: Shape) -> TensorType:
-    if broadcast(x.shape, shape) != shape:
+    added = len(shape) - x.ndim
+    if added < 0 or any(own not in (1, wanted) for own, wanted in zip(x.shape, shape[added:], strict=True)):
         raise ShapeError(f"cannot be stretched to {_spell(shape)}")
     return TensorType(x.dtype, shape)
 

@@ -15,8 +15,9 @@ from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
 from graphc.ir import Node, describe, made_for, toposort
+from graphc.ops.elementwise import zeros_like
 from graphc.ops.reduce import sum
-from graphc.ops.shape import broadcast_to, reshape
+from graphc.ops.shape import reshape
 from graphc.rewrite import apply_rules, rewritten
 from graphc.rules import STABLE
 from graphc.sizes import Shape
@@ -48,11 +49,9 @@ def grad(loss: Node, wrt: Any) -> Any:
 
 def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     """The gradient of `loss` with respect to each node: Chollet, Deep Learning with Python, section 2.4.4."""
-    if loss.shape:
-        raise ShapeError(f"grad: the loss is a scalar; take its mean or sum first, got\n  {describe(loss)}")
-    for node in (loss, *wrt):
-        if not node.type.floating:
-            raise DtypeError(f"grad: only floats have gradients, got\n  {describe(node)}")
+    check_loss(loss)
+    for node in wrt:
+        _check_float(node)
     stable = rewritten([loss], lambda node: apply_rules(node, STABLE, opaque=wrt), opaque=wrt)[loss]
     order = toposort([stable])
     active = _active(order, wrt)
@@ -62,7 +61,19 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     for node in reversed(order):
         if node in cotangents and node.args and any(arg in active for arg in node.args):
             _propagate(node, cotangents, active)
-    return [cotangents[node] if node in cotangents else _zeros(node) for node in wrt]
+    return [cotangents[node] if node in cotangents else zeros_like(node) for node in wrt]
+
+
+def check_loss(loss: Node) -> None:
+    """ShapeError or DtypeError unless `loss` is a scalar float."""
+    if loss.shape:
+        raise ShapeError(f"grad: the loss is a scalar; take its mean or sum first, got\n  {describe(loss)}")
+    _check_float(loss)
+
+
+def _check_float(node: Node) -> None:
+    if not node.type.floating:
+        raise DtypeError(f"grad: only floats have gradients, got\n  {describe(node)}")
 
 
 def _active(order: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:
@@ -94,7 +105,3 @@ def _unstretched(cotangent: Node, shape: Shape) -> Node:
     stretched = [added + at for at, size in enumerate(shape) if size == 1 and cotangent.shape[added + at] != 1]
     axes = (*range(added), *stretched)
     return reshape(sum(cotangent, axes), shape) if axes else cotangent
-
-
-def _zeros(node: Node) -> Node:
-    return broadcast_to(const(0, node.dtype), node.shape)
