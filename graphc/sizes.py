@@ -72,7 +72,9 @@ def _spell(monomial: Monomial, coefficient: int) -> str:
 
 
 def _terms(size: Dim) -> tuple[tuple[Monomial, int], ...]:
-    return size.terms if isinstance(size, Size) else (((), size),)
+    if isinstance(size, Size):
+        return size.terms
+    return (((), size),) if size else ()
 
 
 def _simplest(terms: Mapping[Monomial, int]) -> Dim:
@@ -96,7 +98,7 @@ def divide(size: Dim, by: Dim) -> Dim | None:
     if size == by:
         return 1
     divisor = _terms(by)
-    if len(divisor) != 1 or divisor[0][1] == 0:
+    if len(divisor) != 1:
         return None
     factors, scale = divisor[0]
     quotient: dict[Monomial, int] = {}

@@ -80,7 +80,7 @@ def test_sgd_of_every_kind_runs_from_one_compiled_graph(rng, compiled_classifier
     data = rng.random((60, 64)).astype("f") * 0.1
     data[np.arange(60), labels] += 2  # separable: the label's own feature is large
     losses = []
-    for _ in range(30):
+    for _ in range(100):
         parts = [slice(i, i + batch_size) for i in range(0, 60, batch_size)]
         losses.append(np.mean([step(data[part], labels[part]) for part in parts]))
     assert losses[-1] < 0.7 * losses[0]

@@ -73,6 +73,7 @@ class Nest:
         self.numbers = {node: name[1:] for node, name in names_of(graph).items() if name[0] == "%"}
         self.top = Scope([])
         self.scopes: dict[Item, Scope] = {}
+        self.touched: dict[Item, set[Node]] = {}  # what is read or made in each loop
         # Where each step stands: the item that holds it in the step's body, in that item's loop, and so on.
         self.paths: dict[Node | Guard, list[Item]] = {}
         self.made: dict[Node, tuple[Scope, Item, str]] = {}
@@ -205,22 +206,27 @@ class Nest:
     # ---- choosing loops ---------------------------------------------------------------------------------------------
 
     def _open(self, node: Node) -> tuple[Chain, list[Item]]:
-        """The scopes of the loops that `node` runs in, found or new, and the items that hold them."""
+        """The scopes of the loops that `node` runs in, found or new, and the items that hold them.
+
+        Only a kernel that already touches something that `node` reads is worth joining.
+        """
         earlier = self._earlier(node)
+        touches = {memory_of(read) for read, index in cone(body_cells(node), self.placed) if index}
         chain, path = [self.top], list[Item]()
         for level, extent in enumerate(loops_of(node)):
             items = chain[-1].items
             start = max((items.index(p[level]) + (shared <= level) for p, shared in earlier), default=0)
-            item = next((each for each in items[start:] if self._runs_over(each, extent, level)), None)
+            item = next((i for i in items[start:] if self._runs_over(i, extent) and touches & self.touched[i]), None)
             if item is None:
                 item = self._new_loop(extent, level)
                 items.append(item)
+            self.touched[item] |= {node, *touches}
             path.append(item)
             chain.append(self.scopes[item])
             earlier = [(p, shared) for p, shared in earlier if p[level] is item and shared > level]
         return chain, path
 
-    def _runs_over(self, item: Item, extent: Dim, level: int) -> bool:
+    def _runs_over(self, item: Item, extent: Dim) -> bool:
         loop = main_loop(item) if isinstance(item, Kernel) else item
         return item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
 
@@ -228,6 +234,7 @@ class Nest:
         loop = Loop(INDEX_NAMES[level], extent)
         item: Item = Kernel([loop]) if level == 0 else loop
         self.scopes[item] = Scope(loop.body, item)
+        self.touched[item] = set()
         return item
 
     def _earlier(self, node: Node) -> list[tuple[list[Item], int]]:
