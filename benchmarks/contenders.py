@@ -6,6 +6,7 @@ A contender's package is imported when it is made, so that no contender runs in 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -172,7 +173,9 @@ TORCH_UPDATES = {
     "fused": "SGD(fused=True), gradients set to None",
     "zeroed": "SGD(fused=True), gradients zeroed",
 }
-TORCH_THREADS: dict[str, int | None] = {"default threads": None, "1 thread": 1, "2 threads": 2}
+TORCH_THREADS: dict[str, int | None] = {"default threads": None, "1 thread": 1}
+if (os.cpu_count() or 1) > 2:
+    TORCH_THREADS["2 threads"] = 2
 
 
 # ---- the bound ------------------------------------------------------------------------------------------------------

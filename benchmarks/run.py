@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import json
@@ -29,6 +30,7 @@ from workloads import WORKLOADS, Workload
 
 LOSSES_AFTER = (1, 10)
 TOLERANCE = 1e-3
+DOUBTFUL = 2
 TRY_SECONDS = 0.1
 WARM_SECONDS = 0.3
 SAMPLE_SECONDS = 2e-4
@@ -70,12 +72,12 @@ def _fastest_setting(contender: Contender, workload: Workload) -> str:
 
 
 def _median_microseconds(step: Step, seconds: float) -> tuple[float, int]:
-    """The median time of a step, and the number of samples; a sample is long enough that the clock's cost is nothing."""
+    """The median time of a step, and the number of samples: each so many steps that reading the clock costs nothing."""
     step()
     start = time.perf_counter()
     step()
     steps = max(1, math.ceil(SAMPLE_SECONDS / (time.perf_counter() - start)))
-    samples = []
+    samples: list[float] = []
     end = time.perf_counter() + seconds
     while not samples or time.perf_counter() < end:
         start = time.perf_counter()
@@ -90,7 +92,7 @@ def _median_microseconds(step: Step, seconds: float) -> tuple[float, int]:
 
 def race(workload: Workload, contenders: Sequence[Contender], rounds: int, seconds: float) -> list[Result]:
     """One row for each contender: its processes' figures, or why there are none."""
-    rows = [{"contender": c.name, "problem": _missing(c), "processes": []} for c in contenders]
+    rows: list[Result] = [{"contender": c.name, "problem": _missing(c), "processes": []} for c in contenders]
     for turn in range(rounds):
         for row in rows:
             _say(f"{workload.name}: round {turn + 1} of {rounds}, {row['contender']}")
@@ -168,22 +170,38 @@ def _cells(row: Result) -> tuple[str, ...]:
 def show(title: str, rows: Sequence[Result]) -> None:
     """Prints the table: by rich where it is installed."""
     cells = [_cells(row) for row in rows]
-    with contextlib.suppress(ImportError):
-        from rich.console import Console
-        from rich.table import Table
+    if importlib.util.find_spec("rich"):
+        _show_rich(title, cells)
+    else:
+        _show_plain(title, cells)
 
-        table = Table(title=title, title_justify="left")
-        for name in HEADER:
-            table.add_column(name, justify="left" if name in (HEADER[0], HEADER[-1]) else "right")
-        for row in cells:
-            table.add_row(*row)
-        Console().print(table, markup=False)
-        return
+
+def _show_rich(title: str, cells: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in HEADER:
+        table.add_column(name, justify="left" if name in (HEADER[0], HEADER[-1]) else "right")
+    for row in cells:
+        table.add_row(*row)
+    # Rich takes a pipe for 80 columns, which would break every row.
+    Console(width=None if sys.stdout.isatty() else 140, markup=False, highlight=False).print(table)
+
+
+def _show_plain(title: str, cells: Sequence[Sequence[str]]) -> None:
     widths = [max(map(len, column)) for column in zip(HEADER, *cells)]
     print(title)
     for line in (HEADER, *cells):
         numbers = [cell.rjust(width) for cell, width in zip(line[1:-1], widths[1:-1])]
         print("  ".join([line[0].ljust(widths[0]), *numbers, line[-1]]))
+
+
+def show_doubt(rows: Sequence[Result]) -> None:
+    """Says so if equal processes took very different times: then the table is not to be trusted."""
+    doubtful = [row["contender"] for row in rows if row["problem"] is None and row["max"] > DOUBTFUL * row["min"]]
+    if doubtful:
+        print(f"Not to be trusted: max is over {DOUBTFUL} times min for {', '.join(doubtful)}. Was the machine busy?")
 
 
 def machine() -> Result:
@@ -248,6 +266,7 @@ def main() -> int:
         rows = race(workload, contenders, options.rounds, options.seconds)
         summarize(workload, rows)
         show(str(workload), rows)
+        show_doubt(rows)
         results.append({"workload": workload.name, "sizes": workload.sizes, "batch": workload.batch, "rows": rows})
     if options.json:
         options.json.write_text(json.dumps({"machine": facts, "rounds": options.rounds, "results": results}, indent=1))

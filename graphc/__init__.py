@@ -33,6 +33,7 @@ from graphc.ops.elementwise import (
     less_equal as less_equal,
     log as log,
     logical_and as logical_and,
+    logical_or as logical_or,
     maximum as maximum,
     minimum as minimum,
     multiply as multiply,

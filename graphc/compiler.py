@@ -9,13 +9,13 @@ import numpy as np
 
 from graphc.backend import emit
 from graphc.backend.jit import jit
-from graphc.constants import const
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
-from graphc.ir import INPUT, PARAM, Node, describe, toposort
+from graphc.ir import INPUT, PARAM, Node, describe, made_for, toposort
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
-from graphc.ops.elementwise import astype, equal, isfinite, logical_and
-from graphc.ops.reduce import count, sum as sum_of
+from graphc.ops.elementwise import isfinite
+from graphc.ops.index import in_range
+from graphc.ops.reduce import count
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan
 from graphc.passes.differentiate import check_loss
@@ -82,8 +82,12 @@ def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tup
 
 def _guarded(graph: Graph, finite: bool) -> Graph:
     """The graph with a guard for each integer that indexes, and one for the loss."""
-    bounds = {node.op.bound(*node.args, **node.options): node for node in graph.nodes if node.op.bound is not None}
-    guards = [_index_guard(index, size) for index, size in bounds]
+    guards: list[Guard] = []
+    for node in graph.nodes:
+        if node.op.bound is not None:
+            with made_for(node):
+                guards.append(_index_guard(*node.op.bound(*node.args, **node.options)))
+    guards = list(dict.fromkeys(guards))
     if finite:
         loss = graph.outputs[0]
         guards.append(Guard(isfinite(loss), "the loss is finite", loss))
@@ -91,9 +95,7 @@ def _guarded(graph: Graph, finite: bool) -> Graph:
 
 
 def _index_guard(index: Node, size: Dim) -> Guard:
-    inside = logical_and(index >= const(0, index.dtype), astype(index, np.int64) < count(size, np.int64))
-    outside = sum_of(1 - astype(inside, np.int64))
-    return Guard(equal(outside, 0), f"{index.name or 'labels'} in range({size})", index, size)
+    return Guard(in_range(index, size), f"{index.name or 'labels'} in range({size})", index, size)
 
 
 # ---- what a graph must satisfy --------------------------------------------------------------------------------------

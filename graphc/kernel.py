@@ -233,9 +233,15 @@ def line(item: Let | Load | Store | Gemm | Check) -> str:
         return f"{element(item.place, item.index)} = {item.name}"
     if isinstance(item, Check):
         return f"check {item.condition}  # {item.rule}"
-    return (
-        f"gemm {item.out.label} = {item.alpha} * {matrix(item.a)} @ {matrix(item.b)} + {item.beta} * {item.out.label}"
-    )
+    factor = "" if _is_number(item.alpha, 1) else f"{item.alpha} * "
+    product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}"
+    if _is_number(item.beta, 0) or _is_number(item.beta, 1):
+        return f"gemm {item.out.label} {'+=' if _is_number(item.beta, 1) else '='} {product}"
+    return f"gemm {item.out.label} = {product} + {item.beta} * {item.out.label}"
+
+
+def _is_number(code: str, number: float) -> bool:
+    return code in (number_code(number, np.dtype(name)) for name in ("float32", "float64"))
 
 
 def element(place: Place, index: tuple[str, ...]) -> str:

@@ -76,6 +76,7 @@ SPECIAL: dict[str, list[tuple[list[tuple[str, tuple[int, ...]]], dict[str, Any]]
     "log_softmax": [([(FLOAT, (2, 3, 4))], options) for options in AXES],
     "logsumexp": [([(FLOAT, (2, 3, 4))], options) for options in AXES],
     "one_hot": [([(LABELS, (2, 4))], {"size": 3, "dtype": dtype}) for dtype in ("float32", "float64")],
+    "in_range": [([(LABELS, (2, 4))], {"size": 3}), ([(LABELS, (50,))], {"size": 2})],
     "pick": [([(FLOAT, (4, 3)), (LABELS, (4,))], {}), ([(FLOAT, (2, 4, 3)), (LABELS, (2, 4))], {})],
     "softmax_nll": [([(FLOAT, (4, 3)), (LABELS, (4,))], {})],
     "dot": [

@@ -183,6 +183,17 @@ logical_and = elementwise(
 )
 
 
+logical_or = elementwise(
+    "logical_or",
+    "{0} != 0 or {1} != 0",
+    np.logical_or,
+    lambda g, y, a, b: (None, None),
+    result=BOOL,
+    commutative=True,
+    doc="True where one operand or both are true (not zero).",
+)
+
+
 def _where_type(condition: TensorType, a: TensorType, b: TensorType) -> TensorType:
     _one_dtype((a, b), floating=False)
     if condition.dtype != BOOL:

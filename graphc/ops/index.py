@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from graphc.constants import as_node
+from graphc.constants import as_node, cast
 from graphc.errors import DtypeError, ShapeError
 from graphc.ir import Composite, Gather, Node, Op
-from graphc.ops.elementwise import astype, equal
-from graphc.ops.reduce import logsumexp, softmax
+from graphc.ops.elementwise import BOOL, astype, equal, logical_or
+from graphc.ops.reduce import count, logsumexp, softmax, sum
 from graphc.ops.shape import arange, expand_dims
 from graphc.sizes import Dim
 from graphc.types import TensorType, shape_of, supported_dtype
@@ -99,4 +99,28 @@ softmax_nll = Op(
     bound=lambda z, labels: (labels, z.shape[-1]),
     analytic=True,
     doc="`-log(softmax(z))` at each row's label, finite for any finite logits; its gradient is `softmax - onehot`.",
+)
+
+# ---- are all labels in their range? ---------------------------------------------------------------------------------
+
+
+def _in_range_type(labels: TensorType, size: Dim) -> TensorType:
+    _check_labels(labels)
+    return TensorType(BOOL, ())
+
+
+def _in_range_of(labels: Node, size: Dim) -> Node:
+    wide = cast(labels, np.dtype(np.int64))
+    outside = sum(logical_or(wide < 0, wide >= count(size, np.int64)))
+    return equal(outside, 0)
+
+
+in_range = Op(
+    "in_range",
+    Composite(_in_range_of),
+    _in_range_type,
+    lambda labels, size: np.all((labels >= 0) & (labels < size)),
+    lambda g, y, labels, size: (None,),
+    lambda labels, size: ((as_node(labels),), {"size": shape_of(size)[0]}),
+    doc="Whether every label lies in range(size): what a step checks before it uses labels.",
 )

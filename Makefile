@@ -1,0 +1,57 @@
+# make demo       train on handwritten digits, from source to accuracy
+# make test       format, lint, types, and every test but the slow ones
+# make test-all   all tests; then again without the JIT, and again with bounds checks
+# make bench      graphc against NumPy and, where it can be installed, PyTorch
+# make check      format, lint and types alone
+# make golden     rewrite the golden files; read the diff before you keep it
+# make clean      remove everything that make made, the environment too
+#
+# The first target that runs makes its own environment in .venv; later ones install nothing and need no network.
+# make PYTHON=python3.12 ...   chooses the interpreter of a new environment
+
+PYTHON ?= python3
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+PIP := $(RUN) -m pip --quiet --disable-pip-version-check --no-input
+PYTEST := $(RUN) -m pytest
+
+.PHONY: demo test test-all bench check golden clean
+
+demo: $(VENV)/installed
+	@$(RUN) examples/digits.py
+
+test: check
+	$(PYTEST) -m "not slow"
+
+test-all: check
+	$(PYTEST)
+	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow"
+	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not slow"
+
+bench: $(VENV)/contenders
+	@$(RUN) benchmarks/run.py
+
+check: $(VENV)/installed
+	$(RUN) -m ruff format --check
+	$(RUN) -m ruff check
+	$(RUN) -m mypy
+
+golden: $(VENV)/installed
+	$(PYTEST) tests/test_golden.py --update-golden
+
+clean:
+	rm -rf $(VENV) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml
+	@echo "Installing graphc and its tools into $(VENV) (once; a minute or so)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --editable '.[demo,test]'
+	@touch $@
+
+# Best effort, tried once: the benchmark says which contenders are missing.
+$(VENV)/contenders: $(VENV)/installed
+	@echo "Installing torch into $(VENV), for comparison (once)"
+	@$(PIP) install torch || echo "torch cannot be installed here: the benchmark goes on without it"
+	@touch $@
