@@ -43,10 +43,13 @@ def compile(
     inputs: the order of the call's arguments; by default the order in which they were made.
     optimizer: `outputs` is, or starts with, the loss; each call also updates every trainable param that it depends on.
     updates: next values for params, all computed from the old ones.
+    threads: an upper bound. graphc's own loops run on the calling thread; only BLAS, by its own settings, uses more.
     on_nonfinite: "raise" raises NonFiniteError, with the params unchanged, for a loss that is NaN or infinite; "ignore"
     goes on.
     Raises GraphError for a graph that cannot be compiled.
     """
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads is at least 1, got {threads}")
     if on_nonfinite not in ("raise", "ignore"):
         raise ValueError(f'on_nonfinite is "raise" or "ignore", got {on_nonfinite!r}')
     nodes = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
@@ -64,7 +67,7 @@ def compile(
             raise GraphError("an optimizer wants a loss: the first of the outputs")
         check_loss(nodes[0])
     finite = optimizer is not None and on_nonfinite == "raise"
-    return Function(_checked(_guarded(graph, finite)), outputs, optimizer, threads)
+    return Function(_checked(_guarded(graph, finite)), outputs, optimizer)
 
 
 def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tuple[Node, ...]:
@@ -154,7 +157,7 @@ class Stages(Mapping[str, str]):
 class Function:
     """A compiled step. Call it with arrays in the order of `inputs`, or by name."""
 
-    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None) -> None:
+    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None) -> None:
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer

@@ -86,21 +86,25 @@ def names_of(graph: Graph) -> dict[Node, str]:
     names: dict[Node, str] = {node: str(node.name) for node in (*graph.inputs, *graph.params)}
     number = 0
     for node in graph.nodes:
-        if node in names:
-            continue
-        if isinstance(node.op.kind, Constant) and not node.shape:
-            names[node] = str(node.options["literal"])
-        else:
+        if is_numbered(node):
             names[node] = f"%{number}"
             number += 1
+        elif node not in names:
+            names[node] = str(node.options["literal"])
     return names
+
+
+def is_numbered(node: Node) -> bool:
+    """Whether the text has a line for a node: it is no leaf that the user named, and no scalar constant."""
+    kind = node.op.kind
+    return not (isinstance(kind, Stored) or (isinstance(kind, Constant) and not node.shape))
 
 
 def _lines(graph: Graph) -> Iterator[str]:
     names = names_of(graph)
     inputs, params = (", ".join(f"{n.name}: {n.type}" for n in group) for group in (graph.inputs, graph.params))
     yield f"graph {graph.name}({inputs}{'; ' + params if params else ''})"
-    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), n.where) for n in graph.nodes if names[n][0] == "%"]
+    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), n.where) for n in graph.nodes if is_numbered(n)]
     wide = max((len(text) for text, _, _ in rows), default=0)
     wide_type = max((len(text) for _, text, _ in rows), default=0)
     for text, type_text, where in rows:

@@ -262,7 +262,9 @@ def test_every_stage_prints() -> None:
 def test_names_of_the_users_are_never_code(either_mode) -> None:
     """Hostile names stand in comments, on one line."""
     name = "x\n    raise SystemExit  # \u202e"
-    f = gc.compile(gc.input(name, ("n",)) + gc.param("import os", np.ones(1, "f")), name="a b")
+    params = gc.param("import os", np.ones(1, "f")) * gc.param("%0 = exit()", np.ones(1, "f"))
+    f = gc.compile(gc.input(name, ("n",)) + params, name="a b")
     np.testing.assert_array_equal(f(np.zeros(2, "f")), [1, 1])
+    assert "exit" not in "".join(line.split("#")[0] for line in f.source.splitlines())
     assert not any(line.strip().startswith("raise") for line in f.source.splitlines())
     assert "\u202e" not in f.source

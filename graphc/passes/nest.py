@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc.graph import Graph, Guard, names_of
+from graphc.graph import Graph, Guard, is_numbered, names_of
 from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
 from graphc.kernel import (
     INDEX_NAMES,
@@ -70,7 +70,7 @@ class Nest:
     def __init__(self, graph: Graph, placed: Collection[Node]) -> None:
         self.graph = graph
         self.placed = placed
-        self.numbers = {node: name[1:] for node, name in names_of(graph).items() if name[0] == "%"}
+        self.numbers = {node: name[1:] for node, name in names_of(graph).items() if is_numbered(node)}
         self.top = Scope([])
         self.scopes: dict[Item, Scope] = {}
         self.touched: dict[Item, set[Node]] = {}  # what is read or made in each loop
