@@ -123,7 +123,8 @@ def _check_losses(workload: Workload, rows: Iterable[Result]) -> None:
     losses = [(name, values) for name, values in losses if values]
     for at, steps in enumerate(LOSSES_AFTER):
         values = [of_process[at] for _, of_process in losses]
-        if values and not max(values) - min(values) <= TOLERANCE * abs(max(values)):
+        # Not max() - min(), which can pass over a NaN.
+        if not all(abs(value - values[0]) <= TOLERANCE * abs(values[0]) for value in values):
             lines = [f"  {name}: {of_process[at]:.7g}" for name, of_process in losses]
             sys.exit("\n".join([f"{workload.name}: losses after {steps} steps differ:", *lines]))
 

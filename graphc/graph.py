@@ -83,7 +83,7 @@ class Graph:
 
 def names_of(graph: Graph) -> dict[Node, str]:
     """The text's name for each node: the user's for inputs and params, the value of a scalar constant, else %n."""
-    names: dict[Node, str] = {node: str(node.name) for node in (*graph.inputs, *graph.params)}
+    names: dict[Node, str] = {node: printable(str(node.name)) for node in (*graph.inputs, *graph.params)}
     number = 0
     for node in graph.nodes:
         if is_numbered(node):
@@ -92,6 +92,11 @@ def names_of(graph: Graph) -> dict[Node, str]:
         elif node not in names:
             names[node] = str(node.options["literal"])
     return names
+
+
+def printable(text: str) -> str:
+    """A user's text as it may stand in a line: it cannot leave the line, nor hide what else stands there."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def is_numbered(node: Node) -> bool:

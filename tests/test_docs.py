@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import graphc as gc
 from graphc.passes import PIPELINE
@@ -31,10 +32,9 @@ def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode) -
 def test_the_readmes_error_is_the_error(python_mode) -> None:
     shown = next(block for block in blocks(README) if block.startswith("ShapeError"))
     source = "\n\n\nx = gc.input('x', ('batch', 784))\n\n\nW2 = gc.param('W2', (512, 10))\n\nx @ W2\n"
-    try:
+    with pytest.raises(gc.ShapeError) as caught:
         exec(compile(source, "train.py", "exec"), {"gc": gc})
-    except gc.ShapeError as error:
-        assert f"ShapeError: {error}\n" == shown
+    assert f"ShapeError: {caught.value}\n" == shown
 
 
 def test_the_map_names_every_file_and_pass() -> None:

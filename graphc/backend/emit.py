@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from graphc.graph import names_of, spelled
+from graphc.graph import names_of, printable, spelled
 from graphc.ir import Fold, Node
 from graphc.kernel import (
     ALIGNMENT,
@@ -96,7 +96,7 @@ def emit(plan: Plan) -> str:
     """The text of the module."""
     graph = plan.program.graph
     numbered = names_of(graph)
-    notes = {node: _safe(f"{numbered[node]} = {spelled(node, numbered)}  {node.where}") for node in graph.nodes}
+    notes = {node: printable(f"{numbered[node]} = {spelled(node, numbered)}  {node.where}") for node in graph.nodes}
     names = Names(plan)
     top_scalars = {each.name for each in plan.program.body if isinstance(each, (Let, Load))}
     results = {
@@ -116,11 +116,6 @@ def emit(plan: Plan) -> str:
     step = [*_prologue(plan, names), *body, f"return {OK}"]
     functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
     return "\n\n\n".join([HEADER.rstrip(), *functions]) + "\n"
-
-
-def _safe(comment: str) -> str:
-    """A comment that cannot leave its line or hide what stands on it."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in comment)
 
 
 # ---- kernels --------------------------------------------------------------------------------------------------------
@@ -177,7 +172,7 @@ def _signature(plan: Plan) -> Iterator[str]:
     yield "@step_function"
     yield f"def step({', '.join([*args, 'table'])}):"
     for buffer in (*plan.program.inputs, *plan.program.stored, *plan.program.outputs):
-        yield _safe(f"    # {buffer.name}: {buffer.label} {buffer.type}")
+        yield printable(f"    # {buffer.name}: {buffer.label} {buffer.type}")
 
 
 def _prologue(plan: Plan, names: Names) -> Iterator[str]:
@@ -248,7 +243,7 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
     elif isinstance(item, Gemm):
         yield _noted(_gemm(item, names), item.origin, notes)
     elif isinstance(item, Check):
-        yield _safe(f"if not {item.condition}:  # {item.rule}")
+        yield printable(f"if not {item.condition}:  # {item.rule}")
         yield f"    return {FIRST_GUARD + item.number}"
 
 

@@ -6,6 +6,7 @@ Every primitive is a plain Python function with a Numba overload, so that emitte
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import linecache
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core.dispatcher import Dispatcher
 from numba.extending import intrinsic, overload
 
 from graphc.backend.blas import gemm as gemm
@@ -70,10 +72,10 @@ def _pointer(typing_context: Any, address: Any) -> Any:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled step: what to call, and its module's functions by name."""
+    """A compiled step: what to call, and the compiled functions of its module (none if it runs as Python)."""
 
     call: Callable[..., int]
-    functions: dict[str, Any]
+    functions: list[Dispatcher]
 
     def llvm(self) -> str:
         """The LLVM IR of every kernel and of the step."""
@@ -84,31 +86,26 @@ class Compiled:
         return self._listing("inspect_asm")
 
     def _listing(self, inspect: str) -> str:
-        if not isinstance(self.call, numba.core.dispatcher.Dispatcher):
+        if not self.functions:
             return "NUMBA_DISABLE_JIT is set: the step runs as Python"
-        texts = [text for function in self.functions.values() for text in getattr(function, inspect)().values()]
-        return "\n".join(texts)
+        return "\n".join(text for function in self.functions for text in getattr(function, inspect)().values())
 
 
 def jit(source: str, name: str, inputs: Sequence[TensorType], results: Sequence[TensorType]) -> Compiled:
     """Emitted text as machine code for inputs and array results of these types; called with arrays and the table."""
-    filename = f"<graphc {name}>"
+    digest = hashlib.sha256(source.encode()).hexdigest()[:8]  # two steps of one name are two files
+    filename = f"<graphc {name} {digest}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
-    module: dict[str, Any] = {"__name__": f"graphc.emitted.{name}"}
+    module: dict[str, Any] = {"__name__": f"graphc.emitted.{digest}"}
     exec(compile(source, filename, "exec"), module)
     step = module["step"]
-    if isinstance(step, numba.core.dispatcher.Dispatcher):
+    if isinstance(step, Dispatcher):
         arguments = [_array_type(t, readonly=True) for t in inputs] + [_array_type(t) for t in results]
         step.compile((*arguments, types.Array(types.int64, 1, "C")))
         step.disable_compile()
     else:
         step = np.errstate(all="ignore")(step)  # as native code: NaN and infinity are values, not warnings
-    functions = {
-        key: value
-        for key, value in module.items()
-        if key == "step" or (getattr(value, "__name__", "") == key and key[0] == "k" and key[1:].isdigit())
-    }
-    return Compiled(step, functions)
+    return Compiled(step, [value for value in module.values() if isinstance(value, Dispatcher)])
 
 
 def _array_type(tensor: TensorType, readonly: bool = False) -> Any:
