@@ -245,7 +245,7 @@ def show_machine(facts: Result) -> None:
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="processes of each contender (default: 5)")
-    parser.add_argument("--seconds", type=float, default=1.0, help="timed seconds in each process (default: 1)")
+    parser.add_argument("--seconds", type=float, default=0.75, help="timed seconds in each process (default: 0.75)")
     parser.add_argument("--workload", action="append", choices=WORKLOADS, help="only this one; may be repeated")
     parser.add_argument("--contender", action="append", choices=CONTENDERS, help="only this one; may be repeated")
     parser.add_argument("--json", type=Path, metavar="PATH", help="also write every figure to this file")

@@ -19,7 +19,7 @@ from graphc.ops.reduce import count
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan
 from graphc.passes.differentiate import check_loss
-from graphc.reference import concrete_shape, run
+from graphc.reference import concrete_shape, flattened, in_structure, run
 from graphc.sizes import Dim, Size, symbols
 from graphc.state import Param
 from graphc.types import symbols_of
@@ -52,8 +52,7 @@ def compile(
         raise ValueError(f"threads is at least 1, got {threads}")
     if on_nonfinite not in ("raise", "ignore"):
         raise ValueError(f'on_nonfinite is "raise" or "ignore", got {on_nonfinite!r}')
-    nodes = list(outputs.values()) if isinstance(outputs, Mapping) else outputs
-    nodes = [nodes] if isinstance(nodes, Node) else list(nodes)
+    nodes = flattened(outputs)
     next_values = tuple((updates or {}).items())
     graph = Graph(
         name or "step",
@@ -108,6 +107,8 @@ def _checked(graph: Graph) -> Graph:
     """`graph`; GraphError if it cannot be compiled."""
     if not graph.outputs and not graph.updates:
         raise GraphError("nothing to compute: compile() wants an output, an optimizer or updates")
+    if len(set(graph.inputs)) < len(graph.inputs):
+        raise GraphError(f"inputs= names an input twice: {', '.join(str(node.name) for node in graph.inputs)}")
     leaves: dict[str, Node] = {}
     for leaf in (*graph.inputs, *graph.params):
         other = leaves.setdefault(str(leaf.name), leaf)
@@ -132,7 +133,10 @@ def _check_sizes(graph: Graph) -> None:
     for node in graph.nodes:
         for name in sorted(symbols_of(node.shape) | symbols(node.options.get("size", 0))):
             if name not in bound:
-                raise GraphError(f"no input has an axis of size {name!r}, which is needed by\n  {describe(node)}")
+                raise GraphError(
+                    f"no input has an axis of size {name!r}, which is needed by\n  {describe(node)}\n"
+                    "  name one that has: compile(..., inputs=[...])"
+                )
 
 
 # ---- the compiled function ------------------------------------------------------------------------------------------
@@ -183,6 +187,7 @@ class Function:
         """The table of addresses that the native code reads; the arena follows at the first call."""
         self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
         self._memory = [_live_array(buffer.node) for buffer in self._plan.program.stored]
+        self._updated = {id(param.value) for param, _ in self._graph.updates if isinstance(param, Param)}
         self._arena = np.empty(0, np.uint8)
         addresses = [array.ctypes.data for array in self._memory]
         self._table = np.array([0, 0, self._scalars.ctypes.data, *addresses], np.int64)
@@ -215,7 +220,9 @@ class Function:
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
-        return [_as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+        arrays = [_as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+        # A param's own memory given as an input would change while it is read.
+        return [array.copy() if id(_owner(array)) in self._updated else array for array in arrays]
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         names = [str(node.name) for node in self.inputs]
@@ -264,11 +271,7 @@ class Function:
         """The results in the structure that compile() was given."""
         arrays, scalars = iter(results), iter(self._scalars.tolist())
         values = [next(arrays if node.shape else scalars) for node in self._graph.outputs]
-        if isinstance(self.outputs, Node):
-            return values[0]
-        if isinstance(self.outputs, Mapping):
-            return dict(zip(self.outputs, values, strict=True))
-        return type(self.outputs)(values)
+        return in_structure(self.outputs, values)
 
     def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
         """Why the step left early; nothing has changed."""
@@ -282,7 +285,7 @@ class Function:
 
     def _index_error(self, guard: Guard, arrays: Sequence[Array]) -> InputError:
         feeds = {str(node.name): array for node, array in zip(self.inputs, arrays, strict=True)}
-        labels, limit = run([guard.watched, count(guard.limit or 0, np.int64)], {**feeds})
+        labels, limit, *_ = run([guard.watched, count(guard.limit or 0, np.int64), *self.inputs], feeds)
         position = tuple(int(at) for at in np.argwhere((labels < 0) | (labels >= limit))[0])
         return InputError(
             f"label {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside range({limit}); "
@@ -303,6 +306,11 @@ class Function:
         self._arena = np.empty(need + ALIGNMENT, np.uint8)
         start = -self._arena.ctypes.data // ALIGNMENT * -ALIGNMENT
         self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
+
+
+def _owner(array: Array) -> object:
+    """The array whose memory this one views: itself, or its base."""
+    return array if array.base is None else array.base
 
 
 def _live_array(node: Node) -> Array:

@@ -254,7 +254,10 @@ def matrix(operand: Operand) -> str:
 
 # ---- the spelling of scalars ----------------------------------------------------------------------------------------
 
-INDEX_NAMES = "ijklmnopqr"
+
+def index_name(level: int) -> str:
+    """The index variable of a loop: i, j, k, l, m, then i5, i6, ..."""
+    return "ijklm"[level] if level < 5 else f"i{level}"
 
 
 def size_code(size: Dim) -> str:
@@ -280,7 +283,7 @@ def number_code(value: Any, dtype: np.dtype[Any]) -> str:
 def index_code(entry: Entry) -> str:
     """`i` for the outermost loop's index, `0` for an axis of size 1."""
     assert not isinstance(entry, Read)
-    return "0" if entry is None else INDEX_NAMES[entry]
+    return "0" if entry is None else index_name(entry)
 
 
 def element_code(node: Node, operand_names: Sequence[str]) -> str:

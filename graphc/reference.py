@@ -24,12 +24,24 @@ def evaluate(
     dtype: "float64" computes every float in float64, whatever the graph says.
     given: values of any nodes, taken instead of computing them.
     """
-    if isinstance(nodes, Mapping):
-        values = run(list(nodes.values()), feeds or {}, dtype, given)
-        return dict(zip(nodes, values, strict=True))
-    if isinstance(nodes, (list, tuple)):
-        return type(nodes)(run(nodes, feeds or {}, dtype, given))
-    return run([nodes], feeds or {}, dtype, given)[0]
+    return in_structure(nodes, run(flattened(nodes), feeds or {}, dtype, given))
+
+
+def flattened(structure: Any) -> list[Node]:
+    """The nodes of a node, or of a list, tuple or dict of nodes."""
+    if isinstance(structure, Node):
+        return [structure]
+    return list(structure.values() if isinstance(structure, Mapping) else structure)
+
+
+def in_structure(structure: Any, values: list[Any]) -> Any:
+    """Values for the nodes of a structure, in the same structure."""
+    if isinstance(structure, Node):
+        return values[0]
+    if isinstance(structure, Mapping):
+        return dict(zip(structure, values, strict=True))
+    make = getattr(type(structure), "_make", type(structure))  # a named tuple is made from an iterable
+    return make(values)
 
 
 def run(
@@ -54,10 +66,10 @@ def run(
 
 def run_step(graph: Graph, feeds: Mapping[str, Any], dtype: Any = None) -> tuple[list[Array], dict[Node, Array]]:
     """A whole step: the outputs, and the params' next values. Nothing is changed."""
-    roots = [*graph.outputs, *(value for _, value in graph.updates)]
+    roots = [*graph.outputs, *(value for _, value in graph.updates), *graph.inputs]
     values = run(roots, feeds, dtype)
     count = len(graph.outputs)
-    return values[:count], {param: value for (param, _), value in zip(graph.updates, values[count:], strict=True)}
+    return values[:count], {param: value for (param, _), value in zip(graph.updates, values[count:])}
 
 
 def _fed(node: Node, feeds: Mapping[str, Any]) -> Any:
@@ -94,7 +106,12 @@ def _apply(node: Node, args: list[Array], sizes: Mapping[str, int], wide: np.dty
 def _concrete(value: Any, sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Any:
     """An attr with numbers in place of symbolic sizes, and `wide` in place of float dtypes."""
     if isinstance(value, Size):
-        return evaluate_size(value, sizes)
+        try:
+            return evaluate_size(value, sizes)
+        except KeyError as error:
+            raise InputError(
+                f"the size {error} is the size of no input of this graph, so its value is unknown"
+            ) from None
     if isinstance(value, tuple):
         return tuple(_concrete(v, sizes, wide) for v in value)
     if isinstance(value, np.dtype) and value.kind == "f" and wide is not None:

@@ -120,10 +120,14 @@ def rewritten(roots: Sequence[Node], change: Callable[[Node], Node], opaque: Col
         current = following
 
 
+def everywhere(graph: Graph, change: Callable[[Node], Node]) -> Graph:
+    """The graph with `change` applied to its nodes until nothing changes."""
+    return graph.mapped(rewritten(graph.roots, change).__getitem__)
+
+
 def replaced(graph: Graph, old: Node, new: Node) -> Graph:
     """The graph with `new` wherever `old` was."""
-    changed = rewritten(graph.roots, lambda node: new if node is old else node)
-    return graph.mapped(changed.__getitem__)
+    return everywhere(graph, lambda node: new if node is old else node)
 
 
 def expanded(node: Node) -> Node:

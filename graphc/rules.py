@@ -121,33 +121,39 @@ def _scalar(**operands: Node) -> bool:
     return all(not node.shape for node in operands.values())
 
 
+def _adds(c: Node, a: Node, b: Node, r: Node | None = None) -> bool:
+    """Whether `c` has the shape of `dot(a, b)`, a matrix, and `r` does not stretch it."""
+    matrix = a.ndim == b.ndim == 2 and c.shape == (a.shape[0], b.shape[1])
+    return matrix and (r is None or broadcast(c.shape, r.shape) == c.shape)
+
+
 GEMM = (
     Rule(
         "gemm-descent",
         ("subtract", "c", ("multiply", "s", ("dot", "a", "b"))),
         lambda c, s, a, b: gemm(a, b, c, -s, 1.0),
-        when=lambda c, s, a, b: _scalar(s=s) and c.ndim == 2,
+        when=lambda c, s, a, b: _scalar(s=s) and _adds(c, a, b),
         example=(("s", "scalar"), ("a", (3, 5)), ("b", (5, 4))),
     ),
     Rule(
         "gemm-descent-with-rest",
         ("subtract", "c", ("multiply", "s", ("add", "r", ("dot", "a", "b")))),
         lambda c, s, r, a, b: gemm(a, b, c - s * r, -s, 1.0),
-        when=lambda c, s, r, a, b: _scalar(s=s) and c.ndim == 2,
+        when=lambda c, s, r, a, b: _scalar(s=s) and _adds(c, a, b, r),
         example=(("s", "scalar"), ("a", (3, 5)), ("b", (5, 4))),
     ),
     Rule(
         "gemm-accumulate",
         ("add", "c", ("dot", "a", "b")),
         lambda c, a, b: gemm(a, b, c, 1.0, 1.0),
-        when=lambda c, a, b: c.ndim == 2,
+        when=lambda c, a, b: _adds(c, a, b),
         example=(("a", (3, 5)), ("b", (5, 4))),
     ),
     Rule(
         "gemm-accumulate-with-rest",
         ("add", "c", ("add", "r", ("dot", "a", "b"))),
         lambda c, r, a, b: gemm(a, b, c + r, 1.0, 1.0),
-        when=lambda c, r, a, b: c.ndim == 2,
+        when=lambda c, r, a, b: _adds(c, a, b, r),
         example=(("a", (3, 5)), ("b", (5, 4))),
     ),
     Rule(

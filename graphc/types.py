@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ def supported_dtype(dtype: Any) -> np.dtype[Any]:
 
 def shape_of(entries: Sequence[int | str | Size] | int | str) -> Shape:
     """The shape that a user wrote: ints are sizes, strings are names of symbolic sizes."""
-    if isinstance(entries, (int, str)):
+    if isinstance(entries, (int, np.integer, str, Size)):
         entries = (entries,)
     return tuple(_dim_of(entry) for entry in entries)
 
@@ -63,7 +64,7 @@ def _dim_of(entry: Any) -> Dim:
     if isinstance(entry, str):
         if not entry.isidentifier():
             raise ShapeError(f"a symbolic size is named like a variable ('batch'), got {entry!r}")
-        return Size.symbol(entry)
+        return Size.symbol(unicodedata.normalize("NFKC", entry))  # as Python does with identifiers
     if isinstance(entry, Size):
         return entry
     if isinstance(entry, (int, np.integer)) and not isinstance(entry, bool):

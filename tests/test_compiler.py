@@ -183,6 +183,10 @@ UPDATES = {
     "one value for both": lambda a, b: {a: a + b, b: a + b},
     "minus its mean": lambda a, b: {a: a - a.mean(0), b: b - b.mean(1, keepdims=True)},
     "softmax of itself": lambda a, b: {a: a * gc.softmax(a)},
+    "two products": lambda a, b: {a: a - 0.1 * (b @ b + b.T @ b)},
+    "one waits for the other": lambda a, b: {a: a * 2, b: b.T + a},
+    "a product read by another update": lambda a, b: {a: a + b @ b, b: a.T + (a + b @ b)},
+    "plus a vector": lambda a, b: {a: a + b @ np.arange(4.0)},
     "momentum by hand": lambda a, b: {a: a - 0.1 * (0.9 * b + a @ a), b: 0.9 * b + a @ a},
 }
 
@@ -196,6 +200,89 @@ def test_updates_are_simultaneous(make, rng, either_mode) -> None:
     assert gc.compile(a.sum(), updates=updates)() == pytest.approx(before, rel=1e-12)
     for param, value in expected.items():
         np.testing.assert_allclose(param.value, value, rtol=1e-13, atol=1e-13)
+
+
+def test_a_shared_weight_is_trained_right(rng, either_mode) -> None:
+    """Two products make one gradient."""
+    w, x = gc.param("w", rng.normal(size=(4, 4))), rng.normal(size=(5, 4))
+    loss = gc.mean(gc.tanh(gc.input("x", ("n", 4), "float64") @ w) @ w)
+    expected = w.value - 0.1 * gc.evaluate(gc.grad(loss, w), {"x": x})
+    gc.compile(loss, optimizer=gc.SGD(0.1))(x)
+    np.testing.assert_allclose(w.value, expected, rtol=1e-13)
+
+
+def test_a_params_own_memory_can_be_an_input(rng, python_mode) -> None:
+    p, y = square(rng, "p"), gc.input("y", (4, 4), "float64")
+    for given in (lambda: p.value, lambda: p.value[:]):
+        before = p.value.copy()
+        gc.compile([], inputs=[y], updates={p: p + y.T})(given())
+        np.testing.assert_array_equal(p.value, before + before.T)
+
+
+# ---- shapes at the edge ---------------------------------------------------------------------------------------------
+
+
+def test_numbers_and_positions_can_be_reshaped_into_memory(either_mode) -> None:
+    x = gc.input("x", (2, 3))
+    grid, product = gc.compile([gc.arange(6).reshape(2, 3) * x, (gc.sum(x) + 1).reshape(1, 1) @ np.ones((1, 2), "f")])(
+        np.ones((2, 3), "f")
+    )
+    np.testing.assert_array_equal(grid, [[0, 1, 2], [3, 4, 5]])
+    np.testing.assert_array_equal(product, [[7, 7]])
+
+
+def test_a_batch_of_one_and_one_output_are_sizes_like_any(rng, either_mode) -> None:
+    w = gc.param("w", rng.normal(size=(3, 1)))
+    x = rng.normal(size=(1, 3))
+    expected = w.value - 0.1 * x.T
+    gc.compile(gc.sum(gc.input("x", (1, 3), "float64") @ w), optimizer=gc.SGD(0.1))(x)
+    np.testing.assert_allclose(w.value, expected, rtol=1e-14)
+
+
+def test_a_scalar_result_can_also_be_an_operand_of_blas(either_mode) -> None:
+    x = gc.input("x", (3,))
+    total = gc.sum(x)
+    scalar, row = gc.compile([total, total.reshape(1, 1) @ np.ones((1, 2), "f")])(np.ones(3, "f"))
+    assert scalar == 3.0
+    np.testing.assert_array_equal(row, [[3, 3]])
+
+
+def test_the_number_of_classes_can_be_symbolic(rng, python_mode) -> None:
+    z, y = gc.input("z", ("n", "c"), "float64"), gc.input("y", ("n",), "int64")
+    loss = gc.softmax_cross_entropy(z, y)
+    f = gc.compile([loss, gc.grad(loss, z)])
+    for classes in (2, 5):
+        values, labels = rng.normal(size=(3, classes)), rng.integers(0, classes, 3)
+        value, gradient = f(values, labels)
+        p = np.exp(values) / np.exp(values).sum(1, keepdims=True)
+        assert value == pytest.approx(-np.log(p[np.arange(3), labels]).mean())
+        np.testing.assert_allclose(gradient, (p - np.eye(classes)[labels]) / 3, rtol=1e-12)
+    with pytest.raises(gc.InputError, match=r"label 4 at \[0\] of y is outside range\(4\)"):
+        f(np.zeros((1, 4)), np.array([4]))
+
+
+def test_a_gradient_that_forgot_its_argument_still_has_its_size(python_mode) -> None:
+    x = gc.input("x", ("n", 3))
+    ones = gc.compile(gc.grad(gc.sum(x), x))
+    np.testing.assert_array_equal(ones(np.zeros((2, 3), "f")), np.ones((2, 3)))
+
+
+def test_many_axes(rng, python_mode) -> None:
+    x = gc.input("x", (2,) * 12)
+    value = rng.normal(size=(2,) * 12).astype("f")
+    np.testing.assert_array_equal(gc.compile(x * 2)(value), value * 2)
+
+
+def test_a_constant_loss_compiles(python_mode) -> None:
+    assert gc.compile(gc.const(1.0) * 2, optimizer=gc.SGD(0.1))() == 2.0
+
+
+def test_empty_batches(python_mode) -> None:
+    x = gc.input("x", ("n", 3))
+    total, rows, product = gc.compile([gc.sum(x, 0), x * 2, x @ np.ones((3, 2), "f")])(np.ones((0, 3), "f"))
+    np.testing.assert_array_equal(total, np.zeros(3))
+    assert rows.shape == (0, 3)
+    assert product.shape == (0, 2)
 
 
 # ---- memory ---------------------------------------------------------------------------------------------------------

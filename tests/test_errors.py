@@ -149,6 +149,8 @@ def test_graphs_that_cannot_be_compiled() -> None:
     x, w = gc.input("x", ("n", 3)), gc.param("w", 3)
     with pytest.raises(gc.GraphError, match="leaves out what the outputs need"):
         gc.compile(x * w, inputs=[])
+    with pytest.raises(gc.GraphError, match="names an input twice"):
+        gc.compile(x * w, inputs=[x, x])
     with pytest.raises(gc.GraphError, match="only params are updated"):
         gc.compile(w, updates={x: x * 2})  # type: ignore[dict-item]
     with pytest.raises(gc.GraphError, match="an update has its param's type"):

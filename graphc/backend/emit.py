@@ -193,7 +193,7 @@ def _prologue(plan: Plan, names: Names) -> Iterator[str]:
         yield f"{buffer.name} = {_array(f'table[{FIRST_STORED + row}]', buffer.type.shape or (1,), buffer)}"
     for (_, shape, _), (name, buffer) in names.views.items():
         if buffer in plan.slot_of:
-            yield f"{name} = {_array(f'a{plan.slot_of[buffer]}', shape, buffer)}"
+            yield f"{name} = {_array(f'a{plan.slot_of[buffer]}', shape or (1,), buffer)}"
         else:
             yield f"{name} = {buffer.name}.reshape({_tuple(shape)})"
 

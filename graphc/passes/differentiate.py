@@ -14,7 +14,7 @@ from typing import Any
 from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
-from graphc.ir import Node, describe, made_for, toposort
+from graphc.ir import Node, Stored, describe, made_for, toposort
 from graphc.ops.elementwise import zeros_like
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape
@@ -22,6 +22,7 @@ from graphc.rewrite import apply_rules, rewritten
 from graphc.rules import STABLE
 from graphc.sizes import Shape
 from graphc.state import Param
+from graphc.types import symbols_of
 
 
 def differentiate(graph: Graph) -> Graph:
@@ -61,7 +62,15 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     for node in reversed(order):
         if node in cotangents and node.args and any(arg in active for arg in node.args):
             _propagate(node, cotangents, active)
-    return [cotangents[node] if node in cotangents else zeros_like(node) for node in wrt]
+    return [_sized(cotangents[node], node) if node in cotangents else zeros_like(node) for node in wrt]
+
+
+def _sized(gradient: Node, like: Node) -> Node:
+    """The gradient, with `like` among what it is computed from if nothing else there tells its symbolic sizes."""
+    told = {
+        name for node in toposort([gradient]) if isinstance(node.op.kind, Stored) for name in symbols_of(node.shape)
+    }
+    return gradient if symbols_of(like.shape) <= told else gradient + zeros_like(like)
 
 
 def check_loss(loss: Node) -> None:

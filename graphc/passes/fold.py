@@ -32,13 +32,18 @@ def _memory(operand: Node) -> Node:
 
 
 def _as_product(value: Node) -> Node:
-    """The update as a product, if its outermost ops have such a form; only those are looked at."""
+    """The update as a product, if its outermost ops have such a form; what the product adds to is none itself."""
     folded = apply_rules(value, GEMM)
     while folded is not value:
         value = folded
-        args = tuple(arg if isinstance(arg.op.kind, Product) else apply_rules(arg, GEMM) for arg in value.args)
+        args = tuple(map(_shorter_start, value.args))
         folded = apply_rules(rebuilt(value, args), GEMM)
     return value
+
+
+def _shorter_start(arg: Node) -> Node:
+    shorter = apply_rules(arg, GEMM)
+    return arg if isinstance(shorter.op.kind, Product) else shorter
 
 
 def _products(graph: Graph) -> int:

@@ -17,13 +17,13 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from graphc.graph import Graph, Guard
-from graphc.ir import Fold, Gather, Node, Product, Scalar, Stored, View, toposort
+from graphc.ir import Constant, Fold, Gather, Node, Product, Scalar, Stored, View, rebuilt, toposort
 from graphc.kernel import Program
 from graphc.ops.elementwise import copy
 from graphc.ops.product import dot
 from graphc.passes.cone import body_cells, cone, is_alias, is_leaf, matrix_source, memory_of, natural
 from graphc.passes.nest import Nest, writers
-from graphc.rewrite import replaced
+from graphc.rewrite import everywhere, replaced
 
 CHEAP = 8
 """What may be computed again instead of stored, in additions: about the price of storing and loading a float."""
@@ -33,7 +33,7 @@ Step: TypeAlias = "Node | Guard"
 
 def fuse(graph: Graph) -> Program:
     """The graph as loops and calls, in an order in which they may run."""
-    graph = _with_own_places(graph)
+    graph = _with_own_places(_in_memory(graph))
     early: set[Node] = set()
     while True:
         placed = _placed(graph, early)
@@ -51,12 +51,32 @@ def fuse(graph: Graph) -> Program:
 # ---- results and next values have places of their own ----------------------------------------------------------------
 
 
+def _in_memory(graph: Graph) -> Graph:
+    """Leaves that lie in no memory (an index, a number) are copied into some where a reshape needs them there."""
+
+    def change(node: Node) -> Node:
+        if not (isinstance(node.op.kind, View) and node.op.kind.contiguous) or _lies_in_memory(node.args[0]):
+            return node
+        return rebuilt(node, (copy(node.args[0], to="memory"),))
+
+    return everywhere(graph, change)
+
+
+def _lies_in_memory(node: Node) -> bool:
+    return (
+        not is_leaf(node)
+        or isinstance(node.op.kind, Stored)
+        or (isinstance(node.op.kind, Constant) and bool(node.shape))
+    )
+
+
 def _with_own_places(graph: Graph) -> Graph:
     """Each output and each next value is a node that nothing else claims, so that it can be computed into its place."""
     for row in range(len(graph.updates)):
         param, value = graph.updates[row]
         graph = replaced(graph, value, _accumulating(value, param))
-    claimed: set[Node] = set()
+    # A scalar result lies among the other scalar results, where BLAS cannot read it.
+    claimed = {each for node in graph.nodes for each in _forced(node) if each is not node and not each.shape}
 
     def own(value: Node, to: str) -> Node:
         if is_leaf(value) or isinstance(value.op.kind, View) or value in claimed:
@@ -79,7 +99,9 @@ def _accumulating(value: Node, param: Node) -> Node:
 
 def _deferred(graph: Graph, param: Node) -> tuple[Graph, Node]:
     """`param` gets its next value, now in memory of its own, by a copy that is made when nothing needs the old one."""
-    value = _unfolded(dict(graph.updates)[param])
+    folded = dict(graph.updates)[param]
+    value = _unfolded(folded)
+    graph = replaced(graph, folded, value)
     late = copy(value, to=f"late {param.name}")
     updates = [(each, late if each is param else other) for each, other in graph.updates]
     return replace(graph, updates=tuple(updates)), value
@@ -174,8 +196,21 @@ def _order(graph: Graph, placed: Collection[Node]) -> tuple[list[Step], Node | N
                 heapq.heappush(ready, (rank[follower], index[follower]))
     if len(order) == len(steps):
         return order, None
-    done = set(order)
-    return order, next(p for p, value in graph.updates if writers(p, value)[0] not in done)
+    return order, next(p for p, value in graph.updates if _waits_for_itself(writers(p, value)[0], after))
+
+
+def _waits_for_itself(step: Step, after: dict[Step, set[Step]]) -> bool:
+    """Whether a step must come after itself: it would overwrite what it, or something before it, still needs."""
+    seen: set[Step] = set()
+    stack = list(after[step])
+    while stack:
+        each = stack.pop()
+        if each is step:
+            return True
+        if each not in seen:
+            seen.add(each)
+            stack.extend(after[each])
+    return False
 
 
 def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) -> dict[Step, set[Step]]:
@@ -184,7 +219,8 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
     readers: dict[Node, set[Step]] = {}
     index_guards = [guard for guard in graph.guards if guard.limit is not None]
     for guard in graph.guards:
-        after[guard].add(guard.condition)
+        if guard.condition in placed:
+            after[guard].add(guard.condition)
     conditions = set(toposort([guard.condition for guard in graph.guards if guard.limit is not None]))
     for node in (step for step in steps if isinstance(step, Node)):
         for read, _ in cone(body_cells(node), placed):

@@ -15,7 +15,6 @@ import numpy as np
 from graphc.graph import Graph, Guard, is_numbered, names_of
 from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
 from graphc.kernel import (
-    INDEX_NAMES,
     Alias,
     Buffer,
     Check,
@@ -33,6 +32,7 @@ from graphc.kernel import (
     constructor,
     element_code,
     index_code,
+    index_name,
     number_code,
 )
 from graphc.passes.cone import (
@@ -194,7 +194,7 @@ class Nest:
         fill: Item = Store(home, index, number_code(kind.init(node.dtype), node.dtype), node)
         extents = loops_of(node)
         for level in sorted((e for e in kept if isinstance(e, int) and e >= first_reduced(node)), reverse=True):
-            fill = Loop(INDEX_NAMES[level], extents[level], [fill])
+            fill = Loop(index_name(level), extents[level], [fill])
         around.insert(around.index(loop), fill)
         old, new = self._fresh(node), self._fresh(node)
         chain[-1].items += [
@@ -231,7 +231,7 @@ class Nest:
         return item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
 
     def _new_loop(self, extent: Dim, level: int) -> Item:
-        loop = Loop(INDEX_NAMES[level], extent)
+        loop = Loop(index_name(level), extent)
         item: Item = Kernel([loop]) if level == 0 else loop
         self.scopes[item] = Scope(loop.body, item)
         self.touched[item] = set()

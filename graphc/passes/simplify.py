@@ -6,26 +6,19 @@ rule keeps values and types (see rules.py), and an expansion is the op's definit
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
 from graphc.ir import Node, Scalar, made_for
-from graphc.rewrite import apply_rules, expanded, rewritten
+from graphc.rewrite import apply_rules, everywhere, expanded
 from graphc.rules import RULES
 
 
 def simplify(graph: Graph) -> Graph:
     """The same graph, smaller."""
-    named = _everywhere(graph, _simpler)
-    return _everywhere(named, lambda node: _simpler(expanded(node)))
-
-
-def _everywhere(graph: Graph, change: Callable[[Node], Node]) -> Graph:
-    new = rewritten(graph.roots, change)
-    return graph.mapped(new.__getitem__)
+    named = everywhere(graph, _simpler)
+    return everywhere(named, lambda node: _simpler(expanded(node)))
 
 
 def _simpler(node: Node) -> Node:
