@@ -43,9 +43,9 @@ def build() -> tuple[gc.Node, gc.Node]:
     """The network's logits and its loss, as expressions; nothing is computed yet."""
     x = gc.input("x", ("batch", PIXELS), "uint8")
     y = gc.input("y", ("batch",), "int64")
-    W1 = gc.param("W1", (PIXELS, HIDDEN), init="he_normal")  # noqa: N806
+    W1 = gc.param("W1", (PIXELS, HIDDEN), init="he_normal")
     b1 = gc.param("b1", (HIDDEN,), init="zeros")
-    W2 = gc.param("W2", (HIDDEN, CLASSES))  # noqa: N806
+    W2 = gc.param("W2", (HIDDEN, CLASSES))
     b2 = gc.param("b2", (CLASSES,), init="zeros")
 
     pixels = gc.astype(x, "float32") / 16
