@@ -20,9 +20,9 @@ from sklearn.model_selection import train_test_split
 
 import graphc as gc
 
-PIXELS, HIDDEN, CLASSES = 64, 256, 10
+PIXELS, HIDDEN, CLASSES = 64, 128, 10
 EPOCHS, BATCH = 30, 32
-SEED = 2
+SEED = 4
 PICTURE = Path("out/digits-loss.png")
 
 STAGES = {
@@ -92,7 +92,7 @@ def draw(losses: list[float], path: Path) -> None:
     axes = figure.subplots()
     axes.semilogy(range(1, len(losses) + 1), losses, marker="o", markersize=3.5)
     axes.set(title="Handwritten digits: training loss", xlabel="epoch", ylabel="mean cross-entropy (log scale)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def main() -> None:
     images, test_images, labels, test_labels = load_data()
 
     logits, loss = build()
-    step = gc.compile(loss, optimizer=gc.SGD(lr=0.05, momentum=0.9))
+    step = gc.compile(loss, optimizer=gc.SGD(lr=0.1, momentum=0.9))
     predict = gc.compile(logits)  # shares the params' memory with `step`
 
     show(console, step)

@@ -159,18 +159,22 @@ class Stages(Mapping[str, str]):
 
 
 class Function:
-    """A compiled step. Call it with arrays in the order of `inputs`, or by name."""
+    """A compiled step. Call it with arrays in the order of `inputs`, or by name.
+
+    inputs, outputs, params, optimizer: what it was compiled from. stages: the text of each stage. source: the emitted
+    Python.
+    """
 
     def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None) -> None:
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer
+        self.params = tuple(node for node in graph.params if isinstance(node, Param))
         makers: dict[str, Callable[[], str]] = {"graph": graph.__str__}
         for change in GRAPH_PASSES:
             graph = change(graph)
             verify(graph)
             makers[change.__name__] = graph.__str__
-        self.params = tuple(node for node in graph.params if isinstance(node, Param))
         program = fuse(graph)
         self._graph = graph
         self._plan: Plan = plan(program)
@@ -276,7 +280,7 @@ class Function:
     def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
         """Why the step left early; nothing has changed."""
         if status == emit.WRONG_SIZES:
-            self._sizes(arrays)
+            self._sizes(arrays)  # raises
         guard = self._graph.guards[status - emit.FIRST_GUARD]
         if guard.limit is None:
             value = self._scalars[0]
