@@ -46,6 +46,7 @@ clean:
 
 $(VENV)/installed: pyproject.toml
 	@echo "Installing graphc and its tools into $(VENV) (once; a minute or so)"
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("graphc needs Python 3.10 or newer: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --editable '.[demo,test]'
 	@touch $@

@@ -182,18 +182,18 @@ def _order(graph: Graph, placed: Collection[Node]) -> tuple[list[Step], Node | N
     for step, earlier in after.items():
         for each in earlier:
             followers[each].append(step)
+    # The position in the graph's own order, with the position in `steps` to break ties and to find the step again.
     rank = {step: (position[step.condition if isinstance(step, Guard) else step], at) for at, step in enumerate(steps)}
-    ready = [(rank[step], at) for at, step in enumerate(steps) if not waiting[step]]
+    ready = [rank[step] for step in steps if not waiting[step]]
     heapq.heapify(ready)
     order: list[Step] = []
-    index = {step: at for at, step in enumerate(steps)}
     while ready:
         step = steps[heapq.heappop(ready)[1]]
         order.append(step)
         for follower in followers[step]:
             waiting[follower] -= 1
             if not waiting[follower]:
-                heapq.heappush(ready, (rank[follower], index[follower]))
+                heapq.heappush(ready, rank[follower])
     if len(order) == len(steps):
         return order, None
     return order, next(p for p, value in graph.updates if _waits_for_itself(writers(p, value)[0], after))
