@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from graphc.backend import emit
 from graphc.backend.jit import jit
+from graphc.constants import as_node
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
 from graphc.ir import INPUT, PARAM, Node, describe, made_for, toposort
@@ -52,8 +54,13 @@ def compile(
         raise ValueError(f"threads is at least 1, got {threads}")
     if on_nonfinite not in ("raise", "ignore"):
         raise ValueError(f'on_nonfinite is "raise" or "ignore", got {on_nonfinite!r}')
-    nodes = flattened(outputs)
-    next_values = tuple((updates or {}).items())
+    nodes = flattened(outputs) if isinstance(outputs, (Node, list, tuple, Mapping)) else [outputs]
+    for node in nodes:
+        if not isinstance(node, Node):
+            raise GraphError(f"outputs are nodes, got {node!r}")
+    if not isinstance(optimizer, (Optimizer, type(None))):
+        raise GraphError(f"an optimizer is one of gc's, such as gc.SGD(lr=0.1), got {optimizer!r}")
+    next_values = tuple((param, as_node(value)) for param, value in (updates or {}).items())
     graph = Graph(
         name or "step",
         _ordered_inputs([*nodes, *(value for _, value in next_values)], inputs),
@@ -66,13 +73,18 @@ def compile(
             raise GraphError("an optimizer wants a loss: the first of the outputs")
         check_loss(nodes[0])
     finite = optimizer is not None and on_nonfinite == "raise"
-    return Function(_checked(_guarded(graph, finite)), outputs, optimizer)
+    graph = _guarded(graph, finite)
+    check(graph)
+    return Function(graph, outputs, optimizer)
 
 
 def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tuple[Node, ...]:
     used = [node for node in toposort(roots) if node.op is INPUT]
     if inputs is None:
         return tuple(sorted(used, key=lambda node: node.options["serial"]))
+    for node in inputs:
+        if not isinstance(node, Node) or node.op is not INPUT:
+            raise GraphError(f"inputs= takes inputs, got\n  {describe(node) if isinstance(node, Node) else node!r}")
     missing = [node for node in used if node not in inputs]
     if missing:
         raise GraphError("inputs= leaves out what the outputs need:\n  " + "\n  ".join(map(describe, missing)))
@@ -103,12 +115,24 @@ def _index_guard(index: Node, size: Dim) -> Guard:
 # ---- what a graph must satisfy --------------------------------------------------------------------------------------
 
 
-def _checked(graph: Graph) -> Graph:
-    """`graph`; GraphError if it cannot be compiled."""
+def check(graph: Graph) -> None:
+    """GraphError if the graph cannot be compiled."""
     if not graph.outputs and not graph.updates:
         raise GraphError("nothing to compute: compile() wants an output, an optimizer or updates")
     if len(set(graph.inputs)) < len(graph.inputs):
         raise GraphError(f"inputs= names an input twice: {', '.join(str(node.name) for node in graph.inputs)}")
+    _check_names(graph)
+    for param, value in graph.updates:
+        if param.op is not PARAM:
+            raise GraphError(f"only params are updated, got\n  {describe(param)}")
+        if param.type != value.type:
+            raise GraphError(f"an update has its param's type, got\n  {describe(param)}\n  {describe(value)}")
+    _check_sizes(graph)
+    verify(graph)
+
+
+def _check_names(graph: Graph) -> None:
+    """Inputs and params have names of their own, so that a call and a text can tell them apart."""
     leaves: dict[str, Node] = {}
     for leaf in (*graph.inputs, *graph.params):
         other = leaves.setdefault(str(leaf.name), leaf)
@@ -117,14 +141,6 @@ def _checked(graph: Graph) -> Graph:
                 f"two different leaves are called {leaf.name!r}:\n  {describe(other)}\n  {describe(leaf)}\n"
                 "  give one of them another name"
             )
-    for param, value in graph.updates:
-        if param.op is not PARAM:
-            raise GraphError(f"only params are updated, got\n  {describe(param)}")
-        if param.type != value.type:
-            raise GraphError(f"an update has its param's type, got\n  {describe(param)}\n  {describe(value)}")
-    _check_sizes(graph)
-    verify(graph)
-    return graph
 
 
 def _check_sizes(graph: Graph) -> None:
@@ -143,7 +159,7 @@ def _check_sizes(graph: Graph) -> None:
 
 
 class Stages(Mapping[str, str]):
-    """The text of each stage by name, in order; a text is made when it is first asked for."""
+    """The text of each stage by name, in order; a text is made when it is asked for."""
 
     def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
         self._makers = dict(makers)
@@ -174,24 +190,27 @@ class Function:
         for change in GRAPH_PASSES:
             graph = change(graph)
             verify(graph)
+            _check_names(graph)  # an optimizer's state is new
             makers[change.__name__] = graph.__str__
         program = fuse(graph)
         self._graph = graph
         self._plan: Plan = plan(program)
         self.source = emit.emit(self._plan)
         array_results = emit.array_results(self._plan)
-        self._result_shapes = [buffer.type for buffer in array_results]
+        self._result_types = [buffer.type for buffer in array_results]
         types = [node.type for node in self.inputs]
-        self._compiled = jit(self.source, graph.name, types, self._result_shapes)
+        self._compiled = jit(self.source, graph.name, types, self._result_types)
         makers |= {"fuse": program.__str__, "plan": self._plan.__str__, "emit": lambda: self.source}
         self.stages = Stages({**makers, "llvm": self._compiled.llvm, "asm": self._compiled.assembly})
+        self._axis_of = _axis_of_each_size(self.inputs)
+        self._lock = threading.Lock()
         self._bind_memory()
 
     def _bind_memory(self) -> None:
         """The table of addresses that the native code reads; the arena follows at the first call."""
         self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
         self._memory = [_live_array(buffer.node) for buffer in self._plan.program.stored]
-        self._updated = {id(param.value) for param, _ in self._graph.updates if isinstance(param, Param)}
+        self._updated = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
         self._arena = np.empty(0, np.uint8)
         addresses = [array.ctypes.data for array in self._memory]
         self._table = np.array([0, 0, self._scalars.ctypes.data, *addresses], np.int64)
@@ -213,20 +232,32 @@ class Function:
         Raises InputError or NonFiniteError, in which case no param has changed.
         """
         arrays = self._arrays(args, kwargs)
-        results = self._new_results(arrays) if self._result_shapes else []
-        status = self._compiled.call(*arrays, *results, self._table)
-        if status == emit.ARENA_TOO_SMALL:
-            self._grow_arena(arrays)
+        results = self._new_results(arrays) if self._result_types else []
+        with self._lock:  # one arena, one array of scalar results
             status = self._compiled.call(*arrays, *results, self._table)
-        if status != emit.OK:
-            raise self._error(status, arrays)
-        return self._packed(results)
+            if status == emit.ARENA_TOO_SMALL:
+                self._grow_arena(arrays)
+                status = self._compiled.call(*arrays, *results, self._table)
+            if status != emit.OK:
+                raise self._error(status, arrays)
+            return self._packed(results)
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
         arrays = [_as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
-        # A param's own memory given as an input would change while it is read.
-        return [array.copy() if id(_owner(array)) in self._updated else array for array in arrays]
+        if self._updated:
+            # A param's own memory given as an input would change while it is read.
+            arrays = [array.copy() if self._overwrites(array) else array for array in arrays]
+        return arrays
+
+    def _overwrites(self, array: Array) -> bool:
+        """Whether the step writes into this array's memory."""
+        owner: Any = array
+        while isinstance(owner, np.ndarray) and owner.base is not None:
+            owner = owner.base
+        if isinstance(owner, np.ndarray):
+            return any(owner is memory for memory in self._updated)
+        return any(np.may_share_memory(array, memory) for memory in self._updated)
 
     def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         names = [str(node.name) for node in self.inputs]
@@ -246,13 +277,9 @@ class Function:
 
     def _sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
         """The symbolic sizes' values; InputError where two axes disagree."""
-        sizes: dict[str, int] = {}
-        source: dict[str, str] = {}
-        pairs = list(zip(self.inputs, arrays, strict=True))
-        for node, array in pairs:
-            for axis, size in enumerate(node.shape):
-                if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in sizes:
-                    sizes[str(size)], source[str(size)] = array.shape[axis], f"axis {axis} of {node.name}"
+        sizes = {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+        source = {name: f"axis {axis} of {self.inputs[at].name}" for name, (at, axis) in self._axis_of.items()}
+        pairs = zip(self.inputs, arrays, strict=True)
         for node, array in pairs:
             for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
                 if array.shape[axis] != wanted:
@@ -268,19 +295,23 @@ class Function:
         return sizes
 
     def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
-        sizes = self._sizes(arrays)
-        return [np.empty(concrete_shape(t.shape, sizes), t.dtype) for t in self._result_shapes]
+        """Memory for the results; where axes disagree the step will say so before it writes."""
+        sizes = {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+        return [np.empty(concrete_shape(t.shape, sizes), t.dtype) for t in self._result_types]
 
     def _packed(self, results: list[Array]) -> Any:
         """The results in the structure that compile() was given."""
+        if isinstance(self.outputs, Node) and not results:
+            return float(self._scalars[0])
         arrays, scalars = iter(results), iter(self._scalars.tolist())
         values = [next(arrays if node.shape else scalars) for node in self._graph.outputs]
         return in_structure(self.outputs, values)
 
     def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
         """Why the step left early; nothing has changed."""
-        if status == emit.WRONG_SIZES:
-            self._sizes(arrays)  # raises
+        if status < emit.FIRST_GUARD:
+            self._sizes(arrays)  # raises: it finds the axes that disagree
+            raise AssertionError(f"status {status} for arrays that fit")
         guard = self._graph.guards[status - emit.FIRST_GUARD]
         if guard.limit is None:
             value = self._scalars[0]
@@ -300,10 +331,10 @@ class Function:
 
     def memory(self, **sizes: int) -> int:
         """The bytes of the step's own buffers for these symbolic sizes, beside params, inputs and results."""
-        try:
-            return self._plan.memory(sizes)
-        except KeyError as error:
-            raise InputError(f"memory() wants the size {error}; the sizes are {self._plan.program.sizes}") from None
+        if set(sizes) != set(self._plan.program.sizes):
+            wanted = ", ".join(self._plan.program.sizes) or "none"
+            raise InputError(f"memory() wants the sizes {wanted}, got {', '.join(sizes) or 'none'}")
+        return self._plan.memory(sizes)
 
     def _grow_arena(self, arrays: Sequence[Array]) -> None:
         need = self._plan.memory(self._sizes(arrays))
@@ -312,9 +343,14 @@ class Function:
         self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
 
 
-def _owner(array: Array) -> object:
-    """The array whose memory this one views: itself, or its base."""
-    return array if array.base is None else array.base
+def _axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """For each symbolic size, the input and the axis that tell it: the first that have it."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, node in enumerate(inputs):
+        for axis, size in enumerate(node.shape):
+            if isinstance(size, Size) and symbols(size) == {str(size)}:
+                found.setdefault(str(size), (at, axis))
+    return found
 
 
 def _live_array(node: Node) -> Array:
@@ -337,7 +373,7 @@ def _as_input(node: Node, value: Any) -> Array:
         raise InputError(
             f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
         )
-    strong = isinstance(value, (np.ndarray, np.generic))
+    strong = hasattr(value, "dtype")  # Python numbers and lists adapt, arrays of any kind do not
     if not np.can_cast(array.dtype, node.dtype, "safe" if strong else "same_kind"):
         raise InputError(
             f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "

@@ -42,6 +42,8 @@ CONST = Op(
 
 def const(value: Any, dtype: Any = None) -> Node:
     """The constant `value`, of NumPy's dtype for it unless `dtype` is given; DtypeError if graphc has no such dtype."""
+    if isinstance(value, Node):
+        raise TypeError(f"{value!r} is a node already, not a value")
     array = np.asarray(value, dtype)
     supported_dtype(array.dtype)
     return make(CONST, (), {"literal": Literal.of(array)})

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import GradientError
-from graphc.ir import Node, describe, toposort
-from graphc.passes.differentiate import gradients
+from graphc.ir import Node, describe
+from graphc.passes.differentiate import gradients, trainable
 from graphc.reference import evaluate
-from graphc.state import Param
 
 STEP = np.cbrt(np.finfo(np.float64).eps)
 """The relative step of a central difference that balances truncation against rounding (Press et al., section 5.7)."""
@@ -26,9 +25,7 @@ def check_gradient(
     tolerance: the largest error allowed, relative to the gradient's largest element (or to 1, if that is larger).
     Raises GradientError naming the worst element; ShapeError or DtypeError where there is no gradient.
     """
-    if wrt is None:
-        wrt = [node for node in toposort([loss]) if isinstance(node, Param) and node.trainable]
-    nodes = [wrt] if isinstance(wrt, Node) else list(wrt)
+    nodes = trainable(loss) if wrt is None else [wrt] if isinstance(wrt, Node) else list(wrt)
     for node, gradient in zip(nodes, gradients(loss, nodes), strict=True):
         at = np.array(evaluate(node, feeds, "float64"))
         symbolic = np.array(evaluate(gradient, feeds, "float64"))

@@ -55,7 +55,8 @@ class Graph:
         """Every node that must be computed, in the order in which the step wants them."""
         early = [g.condition for g in self.guards if g.limit is not None]
         late = [g.condition for g in self.guards if g.limit is None]
-        return (*early, *self.outputs, *late, *(value for _, value in self.updates))
+        # The last layer's update first: what only it needs is free again before the next layer's gradient is made.
+        return (*early, *self.outputs, *late, *(value for _, value in reversed(self.updates)))
 
     @property
     def nodes(self) -> list[Node]:
@@ -105,11 +106,27 @@ def is_numbered(node: Node) -> bool:
     return not (isinstance(kind, Stored) or (isinstance(kind, Constant) and not node.shape))
 
 
+def lines_of(graph: Graph) -> dict[Node, str]:
+    """The user's line for each node.
+
+    What is made of constants and sizes alone is shared by all graphs that need it: its line is its first user's here.
+    """
+    nodes = graph.nodes
+    lines = {node: node.where for node in nodes}
+    own: set[Node] = set()
+    for node in nodes:
+        if isinstance(node.op.kind, Stored) or any(arg in own for arg in node.args):
+            own.add(node)
+    for node in reversed(nodes):
+        lines.update((arg, lines[node]) for arg in node.args if arg not in own)
+    return lines
+
+
 def _lines(graph: Graph) -> Iterator[str]:
-    names = names_of(graph)
-    inputs, params = (", ".join(f"{n.name}: {n.type}" for n in group) for group in (graph.inputs, graph.params))
+    names, lines = names_of(graph), lines_of(graph)
+    inputs, params = (", ".join(f"{names[n]}: {n.type}" for n in group) for group in (graph.inputs, graph.params))
     yield f"graph {graph.name}({inputs}{'; ' + params if params else ''})"
-    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), n.where) for n in graph.nodes if is_numbered(n)]
+    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), lines[n]) for n in graph.nodes if is_numbered(n)]
     wide = max((len(text) for text, _, _ in rows), default=0)
     wide_type = max((len(text) for _, text, _ in rows), default=0)
     for text, type_text, where in rows:

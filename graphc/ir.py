@@ -96,7 +96,8 @@ class Gather:
 class Fold:
     """A reduction over attrs `axes`: `acc = init`, then `acc = step` for each element.
 
-    `init(dtype)` gives the start as a number. A `wide` fold accumulates float32 in float64 and rounds once.
+    `init(dtype)` gives the start as a number. In `step`, {acc} and {x} are numbers of one dtype, and fold_add is an
+    addition whose order among its kind is free. A `wide` fold accumulates float32 in float64 and rounds once.
     """
 
     init: Callable[[np.dtype[Any]], float]

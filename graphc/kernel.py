@@ -11,8 +11,8 @@ The numeric contract:
   name; a multiplication and an addition may be contracted into one rounding (FMA).
 - A sum over float32 that ends in a scalar or in one value per row accumulates in float64 and is rounded once. A sum
   that keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
-- Only loops that hold a reduction may be reassociated, so that they can run in vector lanes. NaN and infinities keep
-  their meaning everywhere.
+- Only the additions of a sum (`fold_add`) may be taken in another order, so that they can run in vector lanes; what is
+  summed may not be rearranged. NaN and infinities keep their meaning everywhere.
 - Matrix products are BLAS's: they accumulate in their dtype, in BLAS's order.
 """
 
@@ -112,10 +112,9 @@ class Loop:
 
 @dataclass(eq=False)
 class Kernel:
-    """Loops that run as one function. `folds` says that it holds a reduction and may be reassociated."""
+    """Loops that run as one function."""
 
     body: list[Item] = field(default_factory=list)
-    folds: bool = False
     name: str = ""
 
 
@@ -214,7 +213,7 @@ def text(items: list[Item], depth: int = 0) -> Iterator[str]:
     pad = "  " * depth
     for item in items:
         if isinstance(item, Kernel):
-            yield f"{pad}kernel {item.name}{' (reduces)' if item.folds else ''}"
+            yield f"{pad}kernel {item.name}"
             yield from text(item.body, depth + 1)
         elif isinstance(item, Loop):
             yield f"{pad}for {item.index} < {item.extent}:"

@@ -14,10 +14,15 @@ from graphc.state import Param
 
 
 class Optimizer(ABC):
-    """A rule that turns gradients into the params' next values. Hyperparameters are params, so that they may change."""
+    """A rule that turns gradients into the params' next values.
+
+    The learning rate is a param of the graph, so that it may change; other hyperparameters are fixed when a step is
+    compiled.
+    """
 
     def __init__(self, lr: float) -> None:
-        self._lr = Param("lr", np.array(float(lr)), trainable=False)
+        self._lr = Param(f"{type(self).__name__}.lr", np.zeros(()), trainable=False)
+        self.lr = lr
 
     @property
     def lr(self) -> float:
@@ -26,6 +31,8 @@ class Optimizer(ABC):
 
     @lr.setter
     def lr(self, value: float) -> None:
+        if not value >= 0:
+            raise ValueError(f"lr is not negative, got {value}")
         self._lr.value = np.float64(value)
 
     @abstractmethod
@@ -46,23 +53,23 @@ class SGD(Optimizer):
     """
 
     def __init__(self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> None:
-        if lr < 0 or momentum < 0 or weight_decay < 0:
-            raise ValueError(f"lr, momentum and weight_decay are not negative, got {lr}, {momentum}, {weight_decay}")
+        if not (momentum >= 0 and weight_decay >= 0):
+            raise ValueError(f"momentum and weight_decay are not negative, got {momentum}, {weight_decay}")
         if nesterov and not momentum:
             raise ValueError("nesterov=True wants momentum > 0")
         super().__init__(lr)
-        self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay
+        self._momentum, self._nesterov, self._weight_decay = momentum, nesterov, weight_decay
         self._velocity: dict[Param, Param] = {}
 
     def update(self, param: Param, gradient: Node) -> Updates:
         step, rows = gradient, list[tuple[Node, Node]]()
-        if self.weight_decay:
-            step = step + self.weight_decay * param
-        if self.momentum:
+        if self._weight_decay:
+            step = step + self._weight_decay * param
+        if self._momentum:
             velocity = self._velocity.setdefault(
                 param, Param(f"{param.name}.velocity", np.zeros_like(param.value), trainable=False)
             )
-            moved = self.momentum * velocity + step
+            moved = self._momentum * velocity + step
             rows.append((velocity, moved))
-            step = step + self.momentum * moved if self.nesterov else moved
+            step = step + self._momentum * moved if self._nesterov else moved
         return [*rows, (param, param - cast(self._lr, param.dtype) * step)]

@@ -7,6 +7,7 @@ pattern := name                                a variable: matches any node, the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +43,7 @@ def match(pattern: Pattern, node: Node, bound: Bindings, opaque: Collection[Node
         return {**bound, pattern: node} if bound.get(pattern, node) is node else None
     if not isinstance(pattern, tuple):
         value = constant_value(node)
-        return bound if value is not None and not value.shape and value[()] == pattern else None
+        return bound if value is not None and not value.shape and _same_number(value[()], pattern) else None
     name, *operands = pattern
     if node.op.name != name or node in opaque:
         return None
@@ -54,6 +55,11 @@ def match(pattern: Pattern, node: Node, bound: Bindings, opaque: Collection[Node
         if found is not None:
             return found
     return None
+
+
+def _same_number(value: Any, pattern: float) -> bool:
+    """Equal, and of the same sign: 0.0 is not -0.0."""
+    return bool(value == pattern) and math.copysign(1, value) == math.copysign(1, pattern)
 
 
 def _match_all(
@@ -126,8 +132,11 @@ def everywhere(graph: Graph, change: Callable[[Node], Node]) -> Graph:
 
 
 def replaced(graph: Graph, old: Node, new: Node) -> Graph:
-    """The graph with `new` wherever `old` was."""
-    return everywhere(graph, lambda node: new if node is old else node)
+    """The graph with `new`, which does not need `old`, wherever `old` was."""
+    current: dict[Node, Node] = {}
+    for node in toposort(graph.roots):
+        current[node] = new if node is old else rebuilt(node, tuple(current[arg] for arg in node.args))
+    return graph.mapped(current.__getitem__)
 
 
 def expanded(node: Node) -> Node:

@@ -17,10 +17,12 @@ Monomial: TypeAlias = tuple[str, ...]
 class Size:
     """A polynomial with integer coefficients in symbolic sizes; equal by value, and equal to its own text."""
 
-    __slots__ = ("terms",)
+    __slots__ = ("_text", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
         self.terms: tuple[tuple[Monomial, int], ...] = tuple(sorted((m, c) for m, c in terms.items() if c))
+        text = "+".join(_spell(monomial, coefficient) for monomial, coefficient in self.terms)
+        self._text = text.replace("+-", "-")
 
     @staticmethod
     def symbol(name: str) -> Size:
@@ -53,10 +55,10 @@ class Size:
         return str(self) == str(other) if isinstance(other, (Size, str)) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(str(self))
+        return hash(self._text)
 
     def __str__(self) -> str:
-        return "+".join(_spell(monomial, coefficient) for monomial, coefficient in self.terms).replace("+-", "-")
+        return self._text
 
     def __repr__(self) -> str:
         return f"Size({self})"

@@ -86,6 +86,8 @@ def param(
         return Param(name, value, trainable)
     if isinstance(shape_or_array, float):
         return Param(name, np.array(shape_or_array, supported_dtype(dtype)), trainable)
+    if isinstance(shape_or_array, list):
+        raise TypeError(f"param {name}: for values pass an array, np.array([...]); a shape is an int or a tuple")
     shape = shape_of(shape_or_array)
     if any(isinstance(size, Size) for size in shape):
         raise ShapeError(f"param {name}: a param has a fixed size, got shape {shape_or_array}")

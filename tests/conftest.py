@@ -31,6 +31,12 @@ def either_mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
+def jit_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Emitted code is compiled, whatever the environment says: for what only native code has."""
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", False)
+
+
+@pytest.fixture
 def python_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emitted code runs as Python: no compile time, the same text."""
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from graphc.graph import names_of, printable, spelled
+from graphc.graph import lines_of, names_of, printable, spelled
 from graphc.ir import Fold, Node
 from graphc.kernel import (
     ALIGNMENT,
@@ -46,7 +46,7 @@ ARENA, ARENA_BYTES, SCALARS, FIRST_STORED = 0, 1, 2, 3
 HEADER = """\
 import numpy as np
 
-from graphc.backend.jit import array_at, f32, f64, gemm, i32, i64, kernel, step_function, u8
+from graphc.backend.jit import array_at, f32, f64, fold_add, gemm, i32, i64, kernel, step_function, u8
 """
 
 Notes = Mapping[Node, str]
@@ -96,24 +96,25 @@ def emit(plan: Plan) -> str:
     """The text of the module."""
     graph = plan.program.graph
     numbered = names_of(graph)
-    notes = {node: printable(f"{numbered[node]} = {spelled(node, numbered)}  {node.where}") for node in graph.nodes}
+    where = lines_of(graph)
+    notes = {node: printable(f"{numbered[node]} = {spelled(node, numbered)}  {where[node]}") for node in graph.nodes}
     names = Names(plan)
     top_scalars = {each.name for each in plan.program.body if isinstance(each, (Let, Load))}
-    results = {
-        kernel: _results(kernel, plan.program.body) for kernel in plan.program.body if isinstance(kernel, Kernel)
-    }
+    read_at, body = _readers(plan.program.body), enumerate(plan.program.body)
+    results = {item: _results(item, read_at, at) for at, item in body if isinstance(item, Kernel)}
     top_scalars.update(name for each in results.values() for name in each)
     functions: list[str] = []
-    body: list[str] = []
+    statements: list[str] = []
     for item in plan.program.body:
         if isinstance(item, Kernel):
             args = _arguments(item, names, top_scalars)
             functions.append("\n".join(_function(item, args, results[item], names, notes)))
             call = f"{item.name}({', '.join(args)})"
-            body.append(f"{', '.join(results[item])} = {call}" if results[item] else call)
+            statements.append(f"{', '.join(results[item])} = {call}" if results[item] else call)
         else:
-            body += _lines(item, names, notes)
-    step = [*_prologue(plan, names), *body, f"return {OK}"]
+            statements += _lines(item, names, notes)
+    # The prologue comes last: by now every view that the statements use has its name.
+    step = [*_prologue(plan, names), *statements, f"return {OK}"]
     functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
     return "\n\n\n".join([HEADER.rstrip(), *functions]) + "\n"
 
@@ -124,7 +125,7 @@ def emit(plan: Plan) -> str:
 def _function(
     kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
 ) -> Iterator[str]:
-    yield f"@kernel(folds={kernel.folds})"
+    yield "@kernel"
     yield f"def {kernel.name}({', '.join(args)}):"
     for item in kernel.body:
         yield from ("    " + line for line in _lines(item, names, notes))
@@ -158,10 +159,19 @@ def _read(item: Item) -> tuple[str, ...]:
     return (item.condition,) if isinstance(item, Check) else ()
 
 
-def _results(kernel: Kernel, body: list[Item]) -> list[str]:
-    """The scalars made by a kernel's own statements that the rest of the step reads."""
-    read = {name for item in walk([each for each in body if each is not kernel]) for name in _read(item)}
-    return [item.name for item in kernel.body if isinstance(item, Let) and item.name in read]
+def _results(kernel: Kernel, read_at: Mapping[str, set[int]], at: int) -> list[str]:
+    """The scalars made by a kernel's own statements that other items of the step read."""
+    return [item.name for item in kernel.body if isinstance(item, Let) and read_at.get(item.name, set()) - {at}]
+
+
+def _readers(body: list[Item]) -> dict[str, set[int]]:
+    """The positions of the items that read each scalar."""
+    found: dict[str, set[int]] = {}
+    for at, item in enumerate(body):
+        for each in walk([item]):
+            for name in _read(each):
+                found.setdefault(name, set()).add(at)
+    return found
 
 
 # ---- the step -------------------------------------------------------------------------------------------------------
@@ -180,7 +190,6 @@ def _prologue(plan: Plan, names: Names) -> Iterator[str]:
     end = "arena"
     if plan.slots:
         yield f"arena = table[{ARENA}]"
-        end = "arena"
         for number, size in enumerate(plan.slots):
             yield f"a{number} = {end}"
             end = f"a{number} + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"

@@ -26,19 +26,34 @@ Array = np.ndarray[Any, Any]
 
 f32, f64, i32, i64, u8 = np.float32, np.float64, np.int32, np.int64, np.uint8
 
-# Reductions may be reordered to run in vector lanes; nothing may assume that NaN or infinity do not occur.
-FOLDING = {"contract", "reassoc", "nsz"}
-PLAIN = {"contract"}
+# A multiplication and an addition may be rounded once; nothing else may change what the code says.
+FLAGS = {"contract"}
+
+kernel = numba.njit(error_model="numpy", fastmath=FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+step_function = numba.njit(error_model="numpy", fastmath=FLAGS, no_cfunc_wrapper=True)
 
 
-def kernel(folds: bool) -> Any:
-    """The decorator of a kernel: compiled when the step is, callable from there alone."""
-    return numba.njit(
-        error_model="numpy", fastmath=FOLDING if folds else PLAIN, no_cpython_wrapper=True, no_cfunc_wrapper=True
-    )
+# ---- sums -----------------------------------------------------------------------------------------------------------
 
 
-step_function = numba.njit(error_model="numpy", fastmath=PLAIN, no_cfunc_wrapper=True)
+def fold_add(total: Any, value: Any) -> Any:
+    """`total + value`, where the order of a sum's additions is free, so that it can run in vector lanes."""
+    return total + value
+
+
+@overload(fold_add)
+def _fold_add(total, value):
+    if isinstance(total, types.Float):
+        return lambda total, value: _reordered_add(total, value)
+    return lambda total, value: total + value
+
+
+@intrinsic
+def _reordered_add(typing_context, total, value):
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*args, flags=("reassoc", "nsz", "contract"))
+
+    return total(total, total), generate
 
 
 # ---- arrays at addresses --------------------------------------------------------------------------------------------

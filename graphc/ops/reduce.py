@@ -51,7 +51,7 @@ def _sum_bind(x: Operand, axis: int | Sequence[int] | None = None, keepdims: boo
 
 sum = Op(
     "sum",
-    Fold(lambda dtype: 0, "{acc} + {x}", wide=True),
+    Fold(lambda dtype: 0, "fold_add({acc}, {x})", wide=True),
     _type,
     lambda x, axes, keepdims: np.sum(x, axis=axes, keepdims=keepdims),
     lambda g, y, x, axes, keepdims: (broadcast_to(restored(g, x, axes), x.shape),),

@@ -30,11 +30,16 @@ def differentiate(graph: Graph) -> Graph:
     if graph.update_rule is None:
         return graph
     loss = graph.outputs[0]
-    params = [node for node in toposort([loss]) if isinstance(node, Param) and node.trainable]
     taken = {param for param, _ in graph.updates}
-    params = [param for param in params if param not in taken]
+    params = [node for node in trainable(loss) if node not in taken]
     updates = graph.update_rule(params, gradients(loss, params))
     return replace(graph, updates=(*graph.updates, *updates), update_rule=None)
+
+
+def trainable(loss: Node) -> list[Param]:
+    """The params that descent changes: those the loss depends on that are trainable floats."""
+    found = [node for node in toposort([loss]) if isinstance(node, Param)]
+    return [param for param in found if param.trainable and param.type.floating]
 
 
 def grad(loss: Node, wrt: Any) -> Any:

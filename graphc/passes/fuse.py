@@ -74,7 +74,8 @@ def _with_own_places(graph: Graph) -> Graph:
     """Each output and each next value is a node that nothing else claims, so that it can be computed into its place."""
     for row in range(len(graph.updates)):
         param, value = graph.updates[row]
-        graph = replaced(graph, value, _accumulating(value, param))
+        started = _accumulating(value, param)
+        graph = graph if started is value else replaced(graph, value, started)
     # A scalar result lies among the other scalar results, where BLAS cannot read it.
     claimed = {each for node in graph.nodes for each in _forced(node) if each is not node and not each.shape}
 
@@ -234,7 +235,7 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
     for param, value in graph.updates:
         first, *rest = writers(param, value)
         after[first] |= (readers.get(param, set()) - {first, *rest}) | set(graph.guards)
-        if _overwrites_what_it_reads(first, param, placed):
+        if any(_overwrites_what_it_reads(each, param, placed) for each in (first, *rest)):
             after[first].add(first)  # never ready: it will be deferred
     return after
 
@@ -244,5 +245,5 @@ def _overwrites_what_it_reads(writer: Node, param: Node, placed: Collection[Node
     own = natural(param.shape)
     read = [index for node, index in cone(body_cells(writer), placed) if memory_of(node) is param]
     if isinstance(writer.op.kind, Product):
-        return len(read) > len(writer.args[2:3])
+        return len(read) > (param in writer.args[2:3])
     return any(isinstance(writer.op.kind, Fold) or index != own for index in read)

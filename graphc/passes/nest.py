@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc.graph import Graph, Guard, is_numbered, names_of
+from graphc.graph import Graph, Guard, is_numbered, names_of, printable
 from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
 from graphc.kernel import (
     Alias,
@@ -83,6 +83,7 @@ class Nest:
         self.stored_from: set[Node] = set()
         self.scratch: list[Buffer] = []
         self.taken: set[str] = set()
+        self.first_writes = {writers(param, value)[0]: param for param, value in graph.updates}
         self._claim_places()
 
     def _claim_places(self) -> None:
@@ -153,7 +154,6 @@ class Nest:
             return
         kernel = path[0]
         assert isinstance(kernel, Kernel)
-        kernel.folds = True
         # A fold that reduces its outermost loop starts and ends inside the kernel, around the kernel's one loop.
         around = kernel.body if outer == 0 else chain[outer].items
         loop = next(item for item in around if isinstance(item, Loop) and item.body is chain[outer + 1].items)
@@ -173,7 +173,8 @@ class Nest:
         name, acc = self._fresh(node), self._fresh(node, "acc")
         number = np.dtype(np.float64) if wide else node.dtype
         around.insert(around.index(loop), Let(acc, number_code(kind.init(node.dtype), number), (), node))
-        chain[-1].items.append(Let(acc, kind.step.format(acc=acc, x=x), (acc, x), node))
+        step = kind.step.format(acc=acc, x=f"{constructor(number)}({x})" if wide else x)
+        chain[-1].items.append(Let(acc, step, (acc, x), node))
         result = Let(name, f"{constructor(node.dtype)}({acc})" if wide else acc, (acc,), node)
         around.insert(around.index(loop) + 1, result)
         if outer == 0:
@@ -246,7 +247,7 @@ class Nest:
             if source in self.paths:
                 found.append((self.paths[source], shared_loops(source, index) if source is read else 0))
         gathers = isinstance(node.op.kind, Gather) or any(isinstance(read.op.kind, Gather) for read, _ in cells)
-        param = next((p for p, value in self.graph.updates if writers(p, value)[0] is node), None)
+        param = self.first_writes.get(node)
         if param is not None:
             for reader, at in self.readers.get(param, []):
                 path = self.paths[reader]
@@ -376,9 +377,9 @@ def writers(param: Node, value: Node) -> list[Node]:
 def _homes_of_leaves(graph: Graph) -> dict[Node, Buffer]:
     homes: dict[Node, Buffer] = {}
     for number, node in enumerate(graph.inputs):
-        homes[node] = Buffer(f"x{number}", str(node.name), node.type, Role.INPUT, node)
+        homes[node] = Buffer(f"x{number}", printable(str(node.name)), node.type, Role.INPUT, node)
     for number, node in enumerate(graph.params):
-        homes[node] = Buffer(f"p{number}", str(node.name), node.type, Role.PARAM, node)
+        homes[node] = Buffer(f"p{number}", printable(str(node.name)), node.type, Role.PARAM, node)
     for node in graph.nodes:
         if isinstance(node.op.kind, Constant) and node.shape:
             homes[node] = Buffer(f"c{len(homes)}", f"constant {len(homes)}", node.type, Role.CONSTANT, node)
