@@ -84,7 +84,7 @@ def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tup
         return tuple(sorted(used, key=lambda node: node.options["serial"]))
     for node in inputs:
         if not isinstance(node, Node) or node.op is not INPUT:
-            raise GraphError(f"inputs= takes inputs, got\n  {describe(node) if isinstance(node, Node) else node!r}")
+            raise GraphError(f"inputs= takes inputs, got {node!r}")
     missing = [node for node in used if node not in inputs]
     if missing:
         raise GraphError("inputs= leaves out what the outputs need:\n  " + "\n  ".join(map(describe, missing)))

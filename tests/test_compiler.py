@@ -304,8 +304,10 @@ def test_memory_is_a_formula_of_the_sizes(rng, python_mode) -> None:
     assert step._table[1] == step.memory(batch=128)
     step(*batch(rng, 3, 784))
     assert step._table[1] == step.memory(batch=128), "a smaller batch fits"
-    with pytest.raises(gc.InputError, match="batch"):
+    with pytest.raises(gc.InputError, match="wants the sizes batch, got none"):
         step.memory()
+    with pytest.raises(gc.InputError, match="wants the sizes batch, got batch, time"):
+        step.memory(batch=1, time=2)
 
 
 def test_a_step_allocates_nothing(jit_mode) -> None:

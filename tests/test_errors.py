@@ -123,6 +123,10 @@ def test_params_are_checked() -> None:
         w.value = np.zeros((3, 2), "f")
     with pytest.raises(gc.DtypeError, match="has dtype float32, got float64"):
         w.value = np.zeros((2, 3))
+    with pytest.raises(TypeError, match=r"for values pass an array, np.array"):
+        gc.param("w", [1.0, 2.0])
+    with pytest.raises(TypeError, match="is a node already"):
+        gc.const(w)
     with pytest.raises(ValueError, match="glorot_uniform"):
         gc.param("w", 3, init="magic")
     with pytest.raises(gc.ShapeError, match="a param has a fixed size"):
@@ -149,6 +153,18 @@ def test_graphs_that_cannot_be_compiled() -> None:
     x, w = gc.input("x", ("n", 3)), gc.param("w", 3)
     with pytest.raises(gc.GraphError, match="leaves out what the outputs need"):
         gc.compile(x * w, inputs=[])
+    with pytest.raises(gc.GraphError, match=r"outputs are nodes, got 1\.0"):
+        gc.compile(1.0)
+    with pytest.raises(gc.GraphError, match="outputs are nodes, got array"):
+        gc.compile([np.ones(3)])
+    with pytest.raises(gc.GraphError, match=r"an optimizer is one of gc's, .* got 'sgd'"):
+        gc.compile(gc.sum(w), optimizer="sgd")
+    with pytest.raises(gc.GraphError, match="inputs= takes inputs, got <w = param"):
+        gc.compile(x * w, inputs=[x, w])
+    with pytest.raises(gc.GraphError, match="an update has its param's type"):
+        gc.compile(w, updates={w: 1.0})
+    with pytest.raises(gc.GraphError, match=r"two different leaves are called 'SGD.lr'"):
+        gc.compile(gc.sum(w * gc.param("SGD.lr", 1.0)), optimizer=gc.SGD(0.1))
     with pytest.raises(gc.GraphError, match="names an input twice"):
         gc.compile(x * w, inputs=[x, x])
     with pytest.raises(gc.GraphError, match="only params are updated"):

@@ -79,7 +79,11 @@ def test_params_that_are_not_trainable_stay(rng: np.random.Generator, python_mod
 
 
 def test_hyperparameters_are_checked() -> None:
-    with pytest.raises(ValueError, match="not negative"):
+    with pytest.raises(ValueError, match="lr is not negative, got -1"):
         gc.SGD(lr=-1)
+    with pytest.raises(ValueError, match="lr is not negative, got -2"):
+        gc.SGD(lr=1).lr = -2
+    with pytest.raises(ValueError, match=r"not negative, got 0\.1, -1"):
+        gc.SGD(lr=1, momentum=0.1, weight_decay=-1)
     with pytest.raises(ValueError, match="momentum > 0"):
         gc.SGD(lr=0.1, nesterov=True)
