@@ -275,19 +275,18 @@ class Function:
             raise InputError(f"{self._graph.name} also wants {', '.join(missing)}; its inputs are {', '.join(names)}")
         return [given[name] for name in names]
 
+    def _told_sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """Each symbolic size's value by the first axis that has it; others may disagree."""
+        return {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+
     def _sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
         """The symbolic sizes' values; InputError where two axes disagree."""
-        sizes = {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+        sizes = self._told_sizes(arrays)
         source = {name: f"axis {axis} of {self.inputs[at].name}" for name, (at, axis) in self._axis_of.items()}
-        pairs = zip(self.inputs, arrays, strict=True)
-        for node, array in pairs:
+        for node, array in zip(self.inputs, arrays, strict=True):
             for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
                 if array.shape[axis] != wanted:
-                    why = (
-                        f" ({size} is {wanted} in {source.get(str(size), 'other inputs')})"
-                        if isinstance(size, Size)
-                        else ""
-                    )
+                    why = f" ({size} is {wanted} in {source[str(size)]})" if str(size) in source else ""
                     raise InputError(
                         f"input {node.name} wants {node.type}, got shape {array.shape}: "
                         f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
@@ -296,7 +295,7 @@ class Function:
 
     def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
         """Memory for the results; where axes disagree the step will say so before it writes."""
-        sizes = {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+        sizes = self._told_sizes(arrays)
         return [np.empty(concrete_shape(t.shape, sizes), t.dtype) for t in self._result_types]
 
     def _packed(self, results: list[Array]) -> Any:
