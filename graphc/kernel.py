@@ -7,8 +7,9 @@
     statement := name "=" code | name "=" buffer[index] | buffer[index] "=" name
 
 The numeric contract:
-- Every element-wise value is computed in its node's dtype, once per element, with the operations that the ops' records
-  name; a multiplication and an addition may be contracted into one rounding (FMA).
+- Every element-wise value is computed in its node's dtype, with the operations that the ops' records name. A cheap one
+  may be computed again wherever it is read. A multiplication and an addition may be contracted into one rounding (FMA),
+  so two computations of one value may differ in the last bit.
 - A sum over float32 that ends in a scalar or in one value per row accumulates in float64 and is rounded once. A sum
   that keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
 - Only the additions of a sum (`fold_add`) may be taken in another order, so that they can run in vector lanes; what is

@@ -61,6 +61,18 @@ class SGD(Optimizer):
         self._momentum, self._nesterov, self._weight_decay = momentum, nesterov, weight_decay
         self._velocity: dict[Param, Param] = {}
 
+    @property
+    def momentum(self) -> float:
+        return self._momentum
+
+    @property
+    def nesterov(self) -> bool:
+        return self._nesterov
+
+    @property
+    def weight_decay(self) -> float:
+        return self._weight_decay
+
     def update(self, param: Param, gradient: Node) -> Updates:
         step, rows = gradient, list[tuple[Node, Node]]()
         if self._weight_decay:

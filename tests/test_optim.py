@@ -85,5 +85,7 @@ def test_hyperparameters_are_checked() -> None:
         gc.SGD(lr=1).lr = -2
     with pytest.raises(ValueError, match=r"not negative, got 0\.1, -1"):
         gc.SGD(lr=1, momentum=0.1, weight_decay=-1)
+    with pytest.raises(AttributeError):
+        gc.SGD(lr=1, momentum=0.9).momentum = 0.5  # type: ignore[misc]
     with pytest.raises(ValueError, match="momentum > 0"):
         gc.SGD(lr=0.1, nesterov=True)
