@@ -10,7 +10,7 @@ from graphc.constants import as_node, cast
 from graphc.errors import DtypeError, ShapeError
 from graphc.ir import Composite, Gather, Node, Op
 from graphc.ops.elementwise import BOOL, astype, equal, logical_or
-from graphc.ops.reduce import count, logsumexp, softmax, sum
+from graphc.ops.reduce import count, logsumexp, logsumexp_of_array, softmax, sum
 from graphc.ops.shape import arange, expand_dims
 from graphc.sizes import Dim
 from graphc.types import TensorType, shape_of, supported_dtype
@@ -82,7 +82,7 @@ def _nll_type(z: TensorType, labels: TensorType) -> TensorType:
 
 
 def _nll(z: Any, labels: Any) -> Any:
-    return logsumexp.numpy(z, -1) - _pick(z, labels)  # type: ignore[misc]
+    return logsumexp_of_array(z, -1) - _pick(z, labels)
 
 
 def _nll_grad(g: Node, y: Node, z: Node, labels: Node) -> tuple[Node, None]:

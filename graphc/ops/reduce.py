@@ -191,7 +191,8 @@ def _logsumexp_of(x: Node, axis: int) -> Node:
     return reshape(largest + log(total), _reduced(x.shape, (axis,), keepdims=False))
 
 
-def _logsumexp(x: Any, axis: int) -> Any:
+def logsumexp_of_array(x: Any, axis: int) -> Any:
+    """logsumexp's meaning, in NumPy."""
     largest = np.max(np.real(x), axis=axis, keepdims=True)
     return np.squeeze(largest + np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)), axis)
 
@@ -200,7 +201,7 @@ logsumexp = Op(
     "logsumexp",
     Composite(_logsumexp_of),
     lambda x, axis: _type(_float_type(x, axis), (axis,), keepdims=False),
-    _logsumexp,
+    logsumexp_of_array,
     lambda g, y, x, axis: (expand_dims(g, axis) * softmax(x, axis),),
     _axis_bind,
     analytic=True,
