@@ -16,10 +16,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -388,20 +388,28 @@ def rebuilt(node: Node, args: tuple[Node, ...]) -> Node:
         return make(node.op, args, node.options)
 
 
-def toposort(roots: Iterable[Node]) -> list[Node]:
-    """Every node that `roots` need, arguments before users, in an order that depends on the graph alone."""
-    order: list[Node] = []
-    seen: set[Node] = set()
+T = TypeVar("T", bound=Hashable)
+
+
+def postorder(roots: Iterable[T], needs: Callable[[T], Sequence[T]]) -> list[T]:
+    """Everything that `roots` need, each after what it needs itself, once."""
+    order: list[T] = []
+    seen: set[T] = set()
     stack = [(root, False) for root in reversed(list(roots))]
     while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            order.append(node)
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack.extend((arg, False) for arg in reversed(node.args))
+        each, ready = stack.pop()
+        if ready:
+            order.append(each)
+        elif each not in seen:
+            seen.add(each)
+            stack.append((each, True))
+            stack.extend((need, False) for need in reversed(needs(each)))
     return order
+
+
+def toposort(roots: Iterable[Node]) -> list[Node]:
+    """Every node that `roots` need, arguments before users, in an order that depends on the graph alone."""
+    return postorder(roots, lambda node: node.args)
 
 
 # ---- the leaves that a user names -----------------------------------------------------------------------------------

@@ -66,10 +66,11 @@ def run(
 
 def run_step(graph: Graph, feeds: Mapping[str, Any], dtype: Any = None) -> tuple[list[Array], dict[Node, Array]]:
     """A whole step: the outputs, and the params' next values. Nothing is changed."""
-    roots = [*graph.outputs, *(value for _, value in graph.updates), *graph.inputs]
-    values = run(roots, feeds, dtype)
-    count = len(graph.outputs)
-    return values[:count], {param: value for (param, _), value in zip(graph.updates, values[count:])}
+    next_values = [value for _, value in graph.updates]
+    # The inputs are asked for too: one that nothing reads any more may still tell a size.
+    values = iter(run([*graph.outputs, *next_values, *graph.inputs], feeds, dtype))
+    outputs = [next(values) for _ in graph.outputs]
+    return outputs, {param: next(values) for param, _ in graph.updates}
 
 
 def _fed(node: Node, feeds: Mapping[str, Any]) -> Any:

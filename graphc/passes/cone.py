@@ -10,7 +10,21 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
-from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Stored, View
+from graphc.ir import (
+    Constant,
+    Entry,
+    Extent,
+    Fold,
+    Gather,
+    Index,
+    Node,
+    Position,
+    Product,
+    Read,
+    Stored,
+    View,
+    postorder,
+)
 from graphc.ops.shape import stretched
 from graphc.sizes import Dim, Shape
 
@@ -82,20 +96,13 @@ def is_leaf(node: Node) -> bool:
 
 def cone(targets: Sequence[Cell], placed: Collection[Node]) -> list[Cell]:
     """Every cell that `targets` need, operands first; it ends at leaves, placed nodes and aliases."""
-    order: list[Cell] = []
-    seen: set[Cell] = set()
-    stack = [(cell, False) for cell in reversed(targets)]
-    while stack:
-        cell, ready = stack.pop()
-        if ready:
-            order.append(cell)
-        elif cell not in seen:
-            seen.add(cell)
-            stack.append((cell, True))
-            ends = is_leaf(cell[0]) or cell[0] in placed or is_alias(*cell)
-            needed = entry_cells(cell[1]) if ends else operands(*cell)
-            stack.extend((each, False) for each in reversed(needed))
-    return order
+
+    def needs(cell: Cell) -> list[Cell]:
+        node, index = cell
+        ends = is_leaf(node) or node in placed or is_alias(node, index)
+        return entry_cells(index) if ends else operands(node, index)
+
+    return postorder(targets, needs)
 
 
 def body_cells(node: Node) -> list[Cell]:

@@ -18,6 +18,7 @@ from graphc.ir import Node, Stored, describe, made_for, toposort
 from graphc.ops.elementwise import zeros_like
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape
+from graphc.reference import flattened, in_structure
 from graphc.rewrite import apply_rules, rewritten
 from graphc.rules import STABLE
 from graphc.sizes import Shape
@@ -43,14 +44,12 @@ def trainable(loss: Node) -> list[Param]:
 
 
 def grad(loss: Node, wrt: Any) -> Any:
-    """The gradient of a scalar loss with respect to a node, or to each node of a list.
+    """The gradient of a scalar loss with respect to a node, or to each node of a list or dict.
 
     `wrt` may be params, inputs, or nodes in between; a node on which the loss does not depend has gradient 0.
     Raises ShapeError if the loss is not a scalar, DtypeError if the loss or `wrt` is not a float.
     """
-    if isinstance(wrt, (list, tuple)):
-        return type(wrt)(gradients(loss, wrt))
-    return gradients(loss, [wrt])[0]
+    return in_structure(wrt, gradients(loss, flattened(wrt)))
 
 
 def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:

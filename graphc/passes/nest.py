@@ -79,8 +79,7 @@ class Nest:
         self.made: dict[Node, tuple[Scope, Item, str]] = {}
         self.readers: dict[Node, list[tuple[Node, Index | None]]] = {}
         self.homes = _homes_of_leaves(graph)
-        self.claimed: dict[Node, Buffer] = {}
-        self.stored_from: set[Node] = set()
+        self.in_memory: set[Node] = set()  # placed nodes that are stored where they are made
         self.scratch: list[Buffer] = []
         self.taken: set[str] = set()
         self.first_writes = {writers(param, value)[0]: param for param, value in graph.updates}
@@ -90,10 +89,12 @@ class Nest:
         """Outputs and next values are computed straight into the caller's memory."""
         for number, value in enumerate(self.graph.outputs):
             buffer = Buffer(f"out{number}", f"output {number}", value.type, Role.OUTPUT, value)
-            self.claimed[value] = self.homes[value] = buffer
+            self.homes[value] = buffer
+            self.in_memory.add(value)
         for param, value in self.graph.updates:
             for writer in writers(param, value):
-                self.claimed[writer] = self.homes[writer] = self.homes[param]
+                self.homes[writer] = self.homes[param]
+                self.in_memory.add(writer)
 
     # ---- placing ----------------------------------------------------------------------------------------------------
 
@@ -211,8 +212,9 @@ class Nest:
 
         Only a kernel that already touches something that `node` reads is worth joining.
         """
-        earlier = self._earlier(node)
-        touches = {memory_of(read) for read, index in cone(body_cells(node), self.placed) if index}
+        cells = cone(body_cells(node), self.placed)
+        earlier = self._earlier(node, cells)
+        touches = {memory_of(read) for read, index in cells if index}
         chain, path = [self.top], list[Item]()
         for level, extent in enumerate(loops_of(node)):
             items = chain[-1].items
@@ -238,10 +240,9 @@ class Nest:
         self.touched[item] = set()
         return item
 
-    def _earlier(self, node: Node) -> list[tuple[list[Item], int]]:
-        """What `node` must come after, each with the number of loops that both may share."""
+    def _earlier(self, node: Node, cells: Sequence[Cell]) -> list[tuple[list[Item], int]]:
+        """What `node`, which reads `cells`, must come after, each with the number of loops that both may share."""
         found: list[tuple[list[Item], int]] = []
-        cells = cone(body_cells(node), self.placed)
         for read, index in cells:
             source = read if read in self.placed else memory_of(read)
             if source in self.paths:
@@ -300,17 +301,13 @@ class Nest:
             scope = chain[at]
             if cell in scope.known:
                 name, item = scope.known[cell]
-                if at == len(chain) - 1 or _index_of(scope.items, item) < _index_of(scope.items, chain[at + 1].holder):
+                if scope.items.index(item) < _here(chain, at):
                     return name
         return None
 
     def _insert(self, item: Let | Load, chain: Chain, depth: int) -> None:
-        items = chain[depth].items
-        if isinstance(item.origin.op.kind, Extent):
-            items.insert(0, item)
-            return
-        innermost = depth == len(chain) - 1
-        items.insert(len(items) if innermost else _index_of(items, chain[depth + 1].holder), item)
+        first = isinstance(item.origin.op.kind, Extent)  # a size is known from the start
+        chain[depth].items.insert(0 if first else _here(chain, depth), item)
 
     def _index_code(self, entry: Entry, chain: Chain) -> str:
         return self._value((entry.node, entry.index), chain) if isinstance(entry, Read) else index_code(entry)
@@ -325,7 +322,7 @@ class Nest:
 
     def _home(self, node: Node) -> Buffer:
         """The memory of a leaf or of a placed node, which from now on is stored there."""
-        self.stored_from.add(node)
+        self.in_memory.add(node)
         if node not in self.homes:
             number = self.numbers[node]
             self.homes[node] = Buffer(f"t{number}", f"%{number}", node.type, Role.SCRATCH, node)
@@ -347,10 +344,10 @@ class Nest:
     def program(self) -> Program:
         """The finished program: every value that is read from memory is also stored there."""
         for node, (scope, item, name) in self.made.items():
-            if node in self.stored_from or node in self.claimed:
+            if node in self.in_memory:
                 home = self._home(node)
                 index = tuple(map(index_code, natural(node.shape)))
-                scope.items.insert(_index_of(scope.items, item) + 1, Store(home, index, name, node))
+                scope.items.insert(scope.items.index(item) + 1, Store(home, index, name, node))
         kernels = [item for item in self.top.items if isinstance(item, Kernel)]
         for number, kernel in enumerate(kernels):
             kernel.name = f"k{number}"
@@ -411,5 +408,11 @@ def main_loop(kernel: Kernel) -> Loop:
     return [item for item in kernel.body if isinstance(item, Loop)][-1]
 
 
-def _index_of(items: Sequence[Item], item: Item | None) -> int:
-    return next(at for at, each in enumerate(items) if each is item)
+def _here(chain: Chain, depth: int) -> int:
+    """Where the next item belongs in the body at `depth`: before the item that holds the open loop, else at the end."""
+    items = chain[depth].items
+    if depth == len(chain) - 1:
+        return len(items)
+    holder = chain[depth + 1].holder
+    assert holder is not None
+    return items.index(holder)
