@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,16 +14,16 @@ from graphc.backend.jit import jit
 from graphc.constants import as_node
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
-from graphc.ir import INPUT, PARAM, Node, describe, made_for, toposort
+from graphc.ir import INPUT, PARAM, Limit, Node, describe, made_for, toposort
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
-from graphc.ops.elementwise import isfinite
+from graphc.ops.choice import isfinite
 from graphc.ops.index import in_range
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan
 from graphc.passes.differentiate import check_loss
-from graphc.reference import concrete_shape, flattened, in_structure, run
-from graphc.sizes import Dim, Size, symbols
+from graphc.reference import concrete_shape, flattened, in_structure, needs_of, run, told
+from graphc.sizes import Size, evaluate, symbols
 from graphc.state import Param
 from graphc.types import symbols_of
 from graphc.verify import verify
@@ -98,18 +99,24 @@ def _guarded(graph: Graph, finite: bool) -> Graph:
     """The graph with a guard for each integer that indexes, and one for the loss."""
     guards: list[Guard] = []
     for node in graph.nodes:
-        if node.op.bound is not None:
+        if node.op.limits is not None:
             with made_for(node):
-                guards.append(_index_guard(*node.op.bound(*node.args, **node.options)))
+                guards += [_index_guard(limit) for limit in node.op.limits(*node.args, **node.options)]
     guards = list(dict.fromkeys(guards))
     if finite:
         loss = graph.outputs[0]
         guards.append(Guard(isfinite(loss), "the loss is finite", loss))
-    return Graph(graph.name, graph.inputs, graph.outputs, graph.updates, tuple(guards), graph.update_rule)
+    needs = dict.fromkeys((need, node.where) for node in graph.nodes for need in needs_of(node))
+    return replace(graph, guards=tuple(guards), needs=tuple(needs))
 
 
-def _index_guard(index: Node, size: Dim) -> Guard:
-    return Guard(in_range(index, size), f"{index.name or 'labels'} in range({size})", index, size)
+def _index_guard(limit: Limit) -> Guard:
+    condition = in_range(limit.index, limit.size, limit.from_end)
+    return Guard(condition, f"{limit.index.name or 'labels'} in {_range(limit, limit.size)}", limit.index, limit)
+
+
+def _range(limit: Limit, size: Any) -> str:
+    return f"range(-{size}, {size})" if limit.from_end else f"range({size})"
 
 
 # ---- what a graph must satisfy --------------------------------------------------------------------------------------
@@ -147,7 +154,9 @@ def _check_sizes(graph: Graph) -> None:
     """Every symbolic size is the size of some input's axis, so that a call tells its value."""
     bound = {str(size) for node in graph.inputs for size in node.shape if isinstance(size, Size)}
     for node in graph.nodes:
-        for name in sorted(symbols_of(node.shape) | symbols(node.options.get("size", 0))):
+        sizes = [each for _, value in node.attrs for each in (value if isinstance(value, tuple) else (value,))]
+        in_attrs = {name for size in sizes if isinstance(size, Size) for name in symbols(size)}
+        for name in sorted(symbols_of(node.shape) | in_attrs):
             if name not in bound:
                 raise GraphError(
                     f"no input has an axis of size {name!r}, which is needed by\n  {describe(node)}\n"
@@ -291,12 +300,18 @@ class Function:
                         f"input {node.name} wants {node.type}, got shape {array.shape}: "
                         f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
                     )
+        for need, where in self._graph.needs:
+            if evaluate(need.size, sizes) < 0:
+                raise InputError(f"{where} needs {need.rule}, got {told(need.size, sizes)}")
         return sizes
 
     def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
         """Memory for the results; where axes disagree the step will say so before it writes."""
         sizes = self._told_sizes(arrays)
-        return [np.empty(concrete_shape(t.shape, sizes), t.dtype) for t in self._result_types]
+        shapes = [concrete_shape(t.shape, sizes) for t in self._result_types]
+        return [
+            np.empty([max(0, size) for size in s], t.dtype) for s, t in zip(shapes, self._result_types, strict=True)
+        ]
 
     def _packed(self, results: list[Array]) -> Any:
         """The results in the structure that compile() was given."""
@@ -319,11 +334,13 @@ class Function:
 
     def _index_error(self, guard: Guard, arrays: Sequence[Array]) -> InputError:
         feeds = {str(node.name): array for node, array in zip(self.inputs, arrays, strict=True)}
-        labels, limit, *_ = run([guard.watched, count(guard.limit or 0, np.int64), *self.inputs], feeds)
-        position = tuple(int(at) for at in np.argwhere((labels < 0) | (labels >= limit))[0])
+        assert guard.limit is not None
+        labels, size, *_ = run([guard.watched, count(guard.limit.size, np.int64), *self.inputs], feeds)
+        outside = (labels < (-size if guard.limit.from_end else 0)) | (labels >= size)
+        position = tuple(int(at) for at in np.argwhere(outside)[0])
         return InputError(
-            f"label {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside range({limit}); "
-            f"labels count from 0; no param has changed ({guard.watched.where})"
+            f"label {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
+            f"{_range(guard.limit, size)}; labels count from 0; no param has changed ({guard.watched.where})"
         )
 
     # ---- memory -----------------------------------------------------------------------------------------------------

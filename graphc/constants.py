@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from graphc.ir import OPS, Constant, Node, Op, Operand, make
+from graphc.ir import OPS, Node, Op, Operand, make
+from graphc.kinds import Constant
 from graphc.types import TensorType, broadcast, supported_dtype
 
 

@@ -6,6 +6,7 @@ One node a line, typed, numbered in topological order, the user's names kept and
     line   := "%"n "=" op "(" operands, attrs ")" ":" type "#" file ":" line
     update := param "<-" value                   simultaneous, after every value has been read
     guard  := "guard" value "#" what it ensures      all hold before any param changes
+    need   := "need" rule                            of symbolic sizes: holds before anything is read
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphc.ir import Constant, Node, Stored, toposort
-from graphc.sizes import Dim
+from graphc.ir import Limit, Need, Node, toposort
+from graphc.kinds import Constant, Stored
 
 Updates: TypeAlias = "list[tuple[Node, Node]]"
 UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
@@ -27,20 +28,21 @@ UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
 class Guard:
     """A scalar bool that must hold before any param changes.
 
-    With a `limit`, the integers of `watched` lie in range(limit); without one, `watched` is a loss and finite.
+    With a `limit`, the integers of `watched` are such indices; without one, `watched` is a loss and finite.
     """
 
     condition: Node
     rule: str
     watched: Node
-    limit: Dim | None = None
+    limit: Limit | None = None
 
 
 @dataclass(frozen=True)
 class Graph:
     """What one call of the step computes: outputs from inputs and params, and the params' next values.
 
-    An `update_rule` makes updates of (params, gradients); differentiate applies it to the first output, the loss.
+    `needs` are what the symbolic sizes must satisfy, each with the user's line that asks for it. An `update_rule` makes
+    updates of (params, gradients); differentiate applies it to the first output, the loss.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Graph:
     outputs: tuple[Node, ...]
     updates: tuple[tuple[Node, Node], ...] = ()
     guards: tuple[Guard, ...] = ()
+    needs: tuple[tuple[Need, str], ...] = ()
     update_rule: UpdateRule | None = None
 
     @property
@@ -136,6 +139,8 @@ def _lines(graph: Graph) -> Iterator[str]:
         yield f"  {names[param]} <- {names[value]}"
     for guard in graph.guards:
         yield f"  guard {names[guard.condition]}  # {guard.rule}"
+    for need, where in graph.needs:
+        yield f"  need {need.rule}  # {where}"
 
 
 def spelled(node: Node, names: dict[Node, str]) -> str:
@@ -147,6 +152,8 @@ def spelled(node: Node, names: dict[Node, str]) -> str:
 def spelled_attr(value: Any) -> str:
     if isinstance(value, np.dtype):
         return str(value.name)
+    if callable(value):
+        return str(getattr(value, "__name__", type(value).__name__))
     if isinstance(value, tuple):
         return f"({', '.join(map(spelled_attr, value))}{',' * (len(value) == 1)})"
     return repr(value) if isinstance(value, str) else str(value)

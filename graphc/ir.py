@@ -1,10 +1,7 @@
 """The graph IR: ops, and the nodes that apply them.
 
     node  := Node(op, args, attrs)                an op applied to nodes; interned, compared with `is`
-    op    := Op(name, kind, type, numpy, grad)    one record per op, in graphc/ops
-    kind  := Stored | Constant | Extent | Position      leaves: memory, a literal, a size, an index
-           | Scalar | View | Gather | Fold              loops: per element, reindexed, indexed by data, reduced
-           | Product | Composite                        a matrix product; a formula over other ops
+    op    := Op(name, kind, type, numpy, grad)    one record per op, in graphc/ops; the kinds are in kinds.py
 
 A node is a value: two nodes with the same op, args and attrs are one object, so common subexpressions are shared by
 construction. The user's line (`where`) is kept beside the node and is no part of its identity. Inputs and params are
@@ -25,127 +22,63 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from graphc.errors import GraphcError
+from graphc.kinds import Composite, Kind, Stored
 from graphc.sizes import Dim, Shape
 from graphc.types import TensorType
-
-# ---- kinds: what an op is to the compiler ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Read:
-    """An index entry that is itself read from memory: `node` at `index` (the label in `z[i, label[i]]`)."""
-
-    node: Node
-    index: Index
-
-
-# One entry an axis: the level of a loop, None for an axis of size 1 (position 0), or a Read.
-Entry: TypeAlias = "int | Read | None"
-Index: TypeAlias = tuple[Entry, ...]
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A leaf that lives in memory which the caller owns: an input or a param."""
-
-
-@dataclass(frozen=True)
-class Constant:
-    """A leaf whose value is known when the graph is built."""
-
-
-@dataclass(frozen=True)
-class Extent:
-    """A leaf whose value is a symbolic size."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """A leaf of one axis whose value is the index itself."""
-
-
-@dataclass(frozen=True)
-class Scalar:
-    """Element by element: `code` is the Python expression of one element, `cost` its price in additions.
-
-    In `code`, {0}, {1}, ... are the operands' elements and {dtype} makes a number of the result's dtype.
-    """
-
-    code: str
-    cost: int = 1
-
-
-@dataclass(frozen=True)
-class View:
-    """The same elements elsewhere: `index(node, index)` is where its operand is read for the element at `index`.
-
-    A `contiguous` view has its operand's row-major order, so that it can also name the same memory; its `index` may
-    then be None, where no index of the operand says it simply.
-    """
-
-    index: Callable[[Node, Index], Index | None]
-    contiguous: bool = False
-
-
-@dataclass(frozen=True)
-class Gather:
-    """Operand 0 read at `index + (operand 1 at index,)`."""
-
-
-@dataclass(frozen=True)
-class Fold:
-    """A reduction over attrs `axes`: `acc = init`, then `acc = step` for each element.
-
-    `init(dtype)` gives the start as a number. In `step`, {acc} and {x} are numbers of one dtype, and fold_add is an
-    addition whose order among its kind is free. A `wide` fold accumulates float32 in float64 and rounds once.
-    """
-
-    init: Callable[[np.dtype[Any]], float]
-    step: str
-    wide: bool = False
-
-
-@dataclass(frozen=True)
-class Product:
-    """A matrix product for BLAS: operands `a, b`, or `a, b, c, alpha, beta` for `alpha * a @ b + beta * c`."""
-
-
-@dataclass(frozen=True)
-class Composite:
-    """A formula over other ops: `expand(*args, **attrs)` builds it. It keeps its name until simplify."""
-
-    expand: Callable[..., Node]
-
-
-Kind: TypeAlias = Stored | Constant | Extent | Position | Scalar | View | Gather | Fold | Product | Composite
 
 # ---- ops ------------------------------------------------------------------------------------------------------------
 
 Operand: TypeAlias = Any  # a Node, a Python number, or anything np.asarray takes
-Bound: TypeAlias = "tuple[tuple[Node, ...], dict[str, Any]]"
+Bound: TypeAlias = "tuple[tuple[Node, ...], dict[str, Any]] | Node"
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Integers that a step uses as an index: those of `index` lie in range(size), or from -size if `from_end`."""
+
+    index: Node
+    size: Dim
+    from_end: bool = False
+
+
+@dataclass(frozen=True)
+class Need:
+    """A size that must not be negative when a step is called, and the rule in words."""
+
+    size: Dim
+    rule: str
 
 
 @dataclass(frozen=True, eq=False)
 class Op:
     """All that graphc knows of one op. Calling the record makes a node: `OPS["add"](x, y)` is `gc.add(x, y)`.
 
-    type(*arg_types, **attrs)      the result's TensorType; raises ShapeError or DtypeError naming the rule
+    type(*arg_types, **attrs)      the result's TensorType; raises ShapeError or DtypeError naming the rule. None for a
+                                   composite whose formula says it
     numpy(*arrays, **attrs)        the meaning, in NumPy: the reference interpreter runs it
-    grad(g, y, *args, **attrs)     one cotangent (or None) per argument; calculus only, see passes/differentiate.py
-    bind(*operands, **options)     the call's operands as nodes and its options as attrs; by default they are nodes
-    bound(*args, **attrs)          (index node, size): integers that must lie in range(size), checked before a step acts
+    grad(g, y, *args, **attrs)     one cotangent (or None) per argument; calculus only, see passes/differentiate.py.
+                                   None for a composite whose formula is differentiated instead
+    bind(*operands, **options)     the call's operands as nodes and its options as attrs, or a node that is the result;
+                                   by default the operands are nodes
+    limits(*args, **attrs)         the integers that index, checked before a step acts
+    needs(*types, **attrs)         what the symbolic sizes must satisfy, checked before a step acts
+    arity                          of an element-wise op: how many operands broadcast against each other
+    kinds                          the kinds of dtype that an element-wise op takes, by NumPy's letters
     domain                         where tests draw operands from: one (low, high) for all
     analytic                       `numpy` also holds for complex numbers, so that tests may take a complex step
     """
 
     name: str
     kind: Kind
-    type: Callable[..., TensorType]
+    type: Callable[..., TensorType] | None
     numpy: Callable[..., Any] | None = None
     grad: Callable[..., tuple[Node | None, ...]] | None = None
     bind: Callable[..., Bound] = lambda *args: (args, {})
-    bound: Callable[..., tuple[Node, Dim]] | None = None
+    limits: Callable[..., list[Limit]] | None = None
+    needs: Callable[..., list[Need]] | None = None
     commutative: bool = False
+    arity: int | None = None
+    kinds: str = "fiub"
     domain: tuple[float, float] = (-2.0, 2.0)
     analytic: bool = False
     doc: str = ""
@@ -160,7 +93,10 @@ class Op:
     def __call__(self, *operands: Operand, **options: Any) -> Node:
         args: tuple[Node, ...] = tuple(a for a in operands if isinstance(a, Node))
         try:
-            args, attrs = self.bind(*operands, **options)
+            bound = self.bind(*operands, **options)
+            if isinstance(bound, Node):
+                return bound
+            args, attrs = bound
             return make(self, args, attrs)
         except GraphcError as error:
             raise _explained(self, args, error) from None
@@ -170,13 +106,18 @@ class Op:
 
 
 OPS: dict[str, Op] = {}
+METHODS: dict[str, Callable[..., Node]] = {}
+"""Functions over ops that a node's operators and methods call; like the ops, they are defined above this floor."""
+
+
+_EXPLAINED = "  in "
 
 
 def _explained(op: Op, args: tuple[Node, ...], error: GraphcError) -> GraphcError:
     """`error` with the op, each operand's name, type and line, and the line that asked for the op."""
-    if str(error).startswith(op.name + ":"):
+    if _EXPLAINED in str(error):
         return error
-    lines = [f"{op.name}: {error}", *(f"  {describe(arg)}" for arg in args), f"  in {op.name} at {user_line()}"]
+    lines = [f"{op.name}: {error}", *(f"  {describe(arg)}" for arg in args), f"{_EXPLAINED}{op.name} at {user_line()}"]
     return type(error)("\n".join(lines))
 
 
@@ -292,6 +233,18 @@ class Node:
     def __rtruediv__(self, other: Operand) -> Node:
         return OPS["divide"](other, self)
 
+    def __floordiv__(self, other: Operand) -> Node:
+        return OPS["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Node:
+        return OPS["floor_divide"](other, self)
+
+    def __mod__(self, other: Operand) -> Node:
+        return OPS["remainder"](self, other)
+
+    def __rmod__(self, other: Operand) -> Node:
+        return OPS["remainder"](other, self)
+
     def __pow__(self, other: Operand) -> Node:
         return OPS["power"](self, other)
 
@@ -299,16 +252,40 @@ class Node:
         return OPS["power"](other, self)
 
     def __matmul__(self, other: Operand) -> Node:
-        return OPS["dot"](self, other)
+        return OPS["matmul"](self, other)
 
     def __rmatmul__(self, other: Operand) -> Node:
-        return OPS["dot"](other, self)
+        return OPS["matmul"](other, self)
 
     def __neg__(self) -> Node:
         return OPS["negative"](self)
 
     def __abs__(self) -> Node:
         return OPS["abs"](self)
+
+    def __invert__(self) -> Node:
+        return OPS["invert"](self)
+
+    def __and__(self, other: Operand) -> Node:
+        return OPS["bitwise_and"](self, other)
+
+    def __rand__(self, other: Operand) -> Node:
+        return OPS["bitwise_and"](other, self)
+
+    def __or__(self, other: Operand) -> Node:
+        return OPS["bitwise_or"](self, other)
+
+    def __ror__(self, other: Operand) -> Node:
+        return OPS["bitwise_or"](other, self)
+
+    def __xor__(self, other: Operand) -> Node:
+        return OPS["bitwise_xor"](self, other)
+
+    def __rxor__(self, other: Operand) -> Node:
+        return OPS["bitwise_xor"](other, self)
+
+    def __getitem__(self, key: Any) -> Node:
+        return METHODS["getitem"](self, key)
 
     def __lt__(self, other: Operand) -> Node:
         return OPS["less"](self, other)
@@ -330,6 +307,9 @@ class Node:
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Node:
         return OPS["max"](self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Node:
+        return OPS["min"](self, axis=axis, keepdims=keepdims)
 
     def reshape(self, *shape: Any) -> Node:
         return OPS["reshape"](self, shape[0] if len(shape) == 1 else shape)
@@ -362,10 +342,9 @@ class Node:
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Node:
         """`array + node` builds a node; `np.exp(node)` raises TypeError with what to do instead."""
-        name = {"matmul": "dot"}.get(ufunc.__name__, ufunc.__name__)
-        if method != "__call__" or len(inputs) != 2 or kwargs or name not in OPS:
+        if method != "__call__" or len(inputs) != 2 or kwargs or ufunc.__name__ not in OPS:
             self.__array__()
-        return OPS[name](*inputs)
+        return OPS[ufunc.__name__](*inputs)
 
 
 _interned: WeakValueDictionary[tuple[Op, tuple[Node, ...], Attrs], Node] = WeakValueDictionary()
@@ -376,8 +355,17 @@ def make(op: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> Node:
     key = (op, args, tuple(attrs.items()))
     found = _interned.get(key)
     if found is None:
-        found = _interned[key] = Node(op, args, key[2], op.type(*(a.type for a in args), **attrs))
+        found = _interned[key] = Node(op, args, key[2], type_of(op, args, attrs))
     return found
+
+
+def type_of(op: Op, args: tuple[Node, ...], attrs: dict[str, Any]) -> TensorType:
+    """The type of `op(*args, **attrs)` by the op's rule; ShapeError or DtypeError where it has none."""
+    if op.type is not None:
+        return op.type(*(arg.type for arg in args), **attrs)
+    assert isinstance(op.kind, Composite), f"{op} has no type rule"
+    expansion: Node = op.kind.expand(*args, **attrs)
+    return expansion.type
 
 
 def rebuilt(node: Node, args: tuple[Node, ...]) -> Node:

@@ -27,8 +27,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from graphc.graph import Graph
-from graphc.ir import Entry, Extent, Node, Read, Scalar
-from graphc.sizes import Dim, Shape, Size, evaluate
+from graphc.ir import Node
+from graphc.kinds import Affine, Entry, Extent, Read, Scalar
+from graphc.sizes import Dim, Floor, Shape, Size, evaluate
 from graphc.types import SHORT_NAMES, TensorType
 
 
@@ -129,7 +130,10 @@ class Operand:
 
 @dataclass(eq=False)
 class Gemm:
-    """`out = alpha * a @ b + beta * out`; alpha and beta are code or scalars; a vector is a row or a column."""
+    """`out = alpha * a @ b + beta * out`; alpha and beta are code or scalars; a vector is a row or a column.
+
+    With a `batch`, that many products: one for each element of the places' first axis.
+    """
 
     out: Buffer
     a: Operand
@@ -139,6 +143,7 @@ class Gemm:
     rows: Dim
     inner: Dim
     columns: Dim
+    batch: Dim | None
     origin: Node
 
 
@@ -234,10 +239,11 @@ def line(item: Let | Load | Store | Gemm | Check) -> str:
     if isinstance(item, Check):
         return f"check {item.condition}  # {item.rule}"
     factor = "" if _is_number(item.alpha, 1) else f"{item.alpha} * "
-    product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}"
+    each = "" if item.batch is None else f"  # {item.batch} products"
+    product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}{each}"
     if _is_number(item.beta, 0) or _is_number(item.beta, 1):
         return f"gemm {item.out.label} {'+=' if _is_number(item.beta, 1) else '='} {product}"
-    return f"gemm {item.out.label} = {product} + {item.beta} * {item.out.label}"
+    return f"gemm {item.out.label} = {item.beta} * {item.out.label} + {product}"
 
 
 def _is_number(code: str, number: float) -> bool:
@@ -262,10 +268,17 @@ def index_name(level: int) -> str:
 
 def size_code(size: Dim) -> str:
     """A size as code: the symbol `batch` is the variable `n_batch`."""
-    return " + ".join(
-        "*".join([*([str(c)] if c != 1 or not names else []), *(f"n_{name}" for name in names)])
-        for names, c in (size.terms if isinstance(size, Size) else (((), size),))
+    if not isinstance(size, Size):
+        return str(size)
+    text = " + ".join(
+        "*".join([*([str(c)] if c != 1 or not factors else []), *map(_factor_code, factors)])
+        for factors, c in size.terms
     )
+    return text.replace("+ -", "- ")
+
+
+def _factor_code(factor: str) -> str:
+    return f"(({size_code(factor.size)}) // {factor.by})" if isinstance(factor, Floor) else f"n_{factor}"
 
 
 def constructor(dtype: np.dtype[Any]) -> str:
@@ -282,8 +295,15 @@ def number_code(value: Any, dtype: np.dtype[Any]) -> str:
 
 def index_code(entry: Entry) -> str:
     """`i` for the outermost loop's index, `0` for an axis of size 1."""
-    assert not isinstance(entry, Read)
+    assert not isinstance(entry, (Affine, Read))
     return "0" if entry is None else index_name(entry)
+
+
+def affine_code(start: Dim, step: int, inner: str) -> str:
+    """`n_time - 1 - 2*i`: the index `start + step * inner` as code."""
+    term = {0: "", 1: f"+ {inner}", -1: f"- {inner}"}.get(step, f"{'-' if step < 0 else '+'} {abs(step)}*{inner}")
+    text = size_code(start) if start != 0 or not term else ""
+    return f"{text} {term}".strip().removeprefix("+ ")
 
 
 def element_code(node: Node, operand_names: Sequence[str]) -> str:
@@ -292,4 +312,7 @@ def element_code(node: Node, operand_names: Sequence[str]) -> str:
     if isinstance(kind, Extent):
         return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
     assert isinstance(kind, Scalar)
-    return kind.code.format(*operand_names, dtype=constructor(node.dtype))
+    code = kind.code.format(*operand_names, dtype=constructor(node.dtype))
+    # Arithmetic on small integers and on bools is done in 64 bits; its result is not.
+    narrow = node.args[0].dtype == node.dtype and node.dtype.name in ("int32", "uint8", "bool")
+    return f"{constructor(node.dtype)}({code})" if narrow else code

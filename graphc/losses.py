@@ -5,9 +5,11 @@ from __future__ import annotations
 from graphc.constants import as_node, cast
 from graphc.errors import DtypeError, ShapeError
 from graphc.ir import Node, Operand, describe
-from graphc.ops.elementwise import absolute, log, negative
+from graphc.ops.arithmetic import absolute, negative
+from graphc.ops.functions import log
 from graphc.ops.index import pick, softmax_nll
-from graphc.ops.reduce import log_softmax, mean, sum
+from graphc.ops.reduce import mean, sum
+from graphc.ops.softmax import log_softmax
 
 
 def mse(prediction: Operand, target: Operand) -> Node:

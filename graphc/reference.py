@@ -9,8 +9,9 @@ import numpy as np
 
 from graphc.errors import InputError
 from graphc.graph import Graph
-from graphc.ir import Constant, Node, Stored, toposort
-from graphc.sizes import Shape, Size, evaluate as evaluate_size
+from graphc.ir import Need, Node, toposort
+from graphc.kinds import Constant, Stored
+from graphc.sizes import Dim, Shape, Size, evaluate as evaluate_size, may_be_negative, symbols
 
 Array = np.ndarray[Any, Any]
 
@@ -101,7 +102,23 @@ def _apply(node: Node, args: list[Array], sizes: Mapping[str, int], wide: np.dty
         return _widened(node.options["literal"].array, wide)
     attrs = {key: _concrete(value, sizes, wide) for key, value in node.attrs}
     assert node.op.numpy is not None, f"{node.op} has no NumPy meaning"
-    return np.asarray(node.op.numpy(*args, **attrs))
+    for need in needs_of(node):
+        if _concrete(need.size, sizes, wide) < 0:
+            raise InputError(f"{node.op.name} needs {need.rule}, got {told(need.size, sizes)} ({node.where})")
+    value = np.asarray(node.op.numpy(*args, **attrs))
+    assert value.ndim == node.ndim, f"{node.op} made shape {value.shape} for {node.type}"
+    return value
+
+
+def needs_of(node: Node) -> list[Need]:
+    """What the symbolic sizes must satisfy for `node`, less what they always do."""
+    needs = node.op.needs(*(arg.type for arg in node.args), **node.options) if node.op.needs is not None else []
+    return [need for need in needs if may_be_negative(need.size)]
+
+
+def told(size: Dim, sizes: Mapping[str, int]) -> str:
+    """`batch = 2, time = 3`: the values of a size's symbols."""
+    return ", ".join(f"{name} = {sizes[name]}" for name in sorted(symbols(size)))
 
 
 def _concrete(value: Any, sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Any:

@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import OPS, Composite, Node, made_for, make, rebuilt, toposort
+from graphc.ir import OPS, Node, made_for, make, rebuilt, toposort
+from graphc.kinds import Composite
 
 Pattern: TypeAlias = "str | float | tuple[Any, ...]"
 Bindings: TypeAlias = dict[str, Any]
@@ -144,4 +145,5 @@ def expanded(node: Node) -> Node:
     if not isinstance(node.op.kind, Composite):
         return node
     with made_for(node):
-        return node.op.kind.expand(*node.args, **node.options)
+        formula: Node = node.op.kind.expand(*node.args, **node.options)
+        return formula

@@ -11,11 +11,12 @@ gradient of the better formula is the better gradient.
 from __future__ import annotations
 
 from graphc.ir import Node
-from graphc.ops.elementwise import divide, multiply, negative
+from graphc.ops.arithmetic import divide, multiply, negative
 from graphc.ops.index import softmax_nll
 from graphc.ops.product import gemm
-from graphc.ops.reduce import log_softmax, sum
+from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, reshape, transpose
+from graphc.ops.softmax import log_softmax
 from graphc.rewrite import Rule
 from graphc.types import broadcast
 

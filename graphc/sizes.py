@@ -3,7 +3,8 @@
 A symbolic size is known only when the compiled step is called. Arithmetic on sizes is exact and canonical, so two sizes
 are the same size if and only if they compare equal:
 
-    size := int | Size          Size := sum of coefficient * product of symbols
+    size   := int | Size        Size := sum of coefficient * product of factors
+    factor := symbol | (size // int)
 """
 
 from __future__ import annotations
@@ -14,13 +15,29 @@ from typing import TypeAlias
 Monomial: TypeAlias = tuple[str, ...]
 
 
+class Floor(str):
+    """The factor `size // by`, rounded down: how many steps of `by` fit. It is its own text, and sorts as one."""
+
+    __slots__ = ("by", "size")
+
+    size: Size
+    by: int
+
+    def __new__(cls, size: Size, by: int) -> Floor:
+        made = super().__new__(cls, f"(({size})//{by})")
+        made.size, made.by = size, by
+        return made
+
+
 class Size:
     """A polynomial with integer coefficients in symbolic sizes; equal by value, and equal to its own text."""
 
     __slots__ = ("_text", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
-        self.terms: tuple[tuple[Monomial, int], ...] = tuple(sorted((m, c) for m, c in terms.items() if c))
+        self.terms: tuple[tuple[Monomial, int], ...] = tuple(
+            sorted(((m, c) for m, c in terms.items() if c), key=lambda term: (not term[0], term[0]))
+        )  # the number last: batch-1
         text = "+".join(_spell(monomial, coefficient) for monomial, coefficient in self.terms)
         self._text = text.replace("+-", "-")
 
@@ -45,6 +62,10 @@ class Size:
 
     def __sub__(self, other: Dim) -> Dim:
         return self + other * -1
+
+    def __floordiv__(self, by: int) -> Dim:
+        exact = divide(self, by)
+        return Size({(Floor(self, by),): 1}) if exact is None else exact
 
     __radd__, __rmul__ = __add__, __mul__
 
@@ -118,22 +139,27 @@ def divide(size: Dim, by: Dim) -> Dim | None:
 
 def upper_bound(a: Dim, b: Dim) -> Dim:
     """A size that is at least `a` and at least `b` whatever the symbols' values (symbols are never negative)."""
-    terms = dict(_terms(a))
-    for monomial, coefficient in _terms(b):
-        terms[monomial] = max(terms.get(monomial, 0), coefficient)
-    return _simplest(terms)
+    one, other = dict(_terms(a)), dict(_terms(b))
+    return _simplest({monomial: max(one.get(monomial, 0), other.get(monomial, 0)) for monomial in one | other})
+
+
+def may_be_negative(size: Dim) -> bool:
+    """Whether some values of the symbols, none of them negative, might make `size` negative."""
+    return any(coefficient < 0 for _, coefficient in _terms(size))
 
 
 def evaluate(size: Dim, values: Mapping[str, int]) -> int:
     """The number that `size` is for these values of its symbols; KeyError names a symbol without a value."""
     total = 0
     for monomial, coefficient in _terms(size):
-        for name in monomial:
-            coefficient *= values[name]
+        for factor in monomial:
+            coefficient *= evaluate(factor.size, values) // factor.by if isinstance(factor, Floor) else values[factor]
         total += coefficient
     return total
 
 
 def symbols(size: Dim) -> set[str]:
     """The names that occur in `size`."""
-    return {name for monomial, _ in _terms(size) for name in monomial}
+    factors = {factor for monomial, _ in _terms(size) for factor in monomial}
+    inner = [symbols(factor.size) for factor in factors if isinstance(factor, Floor)]
+    return {factor for factor in factors if not isinstance(factor, Floor)}.union(*inner)

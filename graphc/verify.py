@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from graphc.errors import GraphcError, GraphError
 from graphc.graph import Graph
-from graphc.ir import Stored, describe
+from graphc.ir import describe, type_of
+from graphc.kinds import Stored
 
 
 def verify(graph: Graph) -> None:
@@ -13,7 +14,7 @@ def verify(graph: Graph) -> None:
         if isinstance(node.op.kind, Stored):
             continue
         try:
-            expected = node.op.type(*(arg.type for arg in node.args), **node.options)
+            expected = type_of(node.op, node.args, node.options)
         except GraphcError as error:
             raise GraphError(f"an invalid node: {describe(node)}: {error}") from error
         if expected != node.type:

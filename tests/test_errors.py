@@ -65,7 +65,7 @@ def test_shapes_that_do_not_broadcast() -> None:
         (lambda x: gc.broadcast_to(x, (3, 2)), "broadcast_to: cannot be stretched to (3, 2)"),
         (lambda x: gc.squeeze(x, 0), "is not of size 1"),
         (lambda x: gc.softmax(x, 5), "softmax: axis 5 is outside"),
-        (lambda x: gc.dot(x, gc.const(2.0)), "wants vectors or matrices"),
+        (lambda x: gc.matmul(x, gc.const(2.0)), "matmul: wants tensors with axes"),
         (lambda x: gc.pick(x, np.array([0, 1, 2])), "pick: wants one label for each row of x"),
         (lambda x: gc.mse(x, x.T), "mse: prediction and target have the same shape"),
         (lambda x: gc.cross_entropy(x, np.zeros(3, int)), "class indices (...,) or probabilities (..., C)"),

@@ -10,11 +10,12 @@ import pytest
 
 import graphc as gc
 from graphc.errors import GraphcError
-from graphc.ir import OPS, Op, Scalar, Stored
+from graphc.ir import OPS, Op
+from graphc.kinds import Stored
 from graphc.passes.differentiate import gradients
 from graphc.reference import evaluate
 
-FLOAT, LABELS, BOOL = "float", "labels", "bool"
+FLOAT, LABELS, BOOL, INT = "float", "labels", "bool", "int"
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Case:
             FLOAT: lambda shape: rng.uniform(low, high, shape).astype(dtype),
             LABELS: lambda shape: rng.integers(0, 3, shape),
             BOOL: lambda shape: rng.random(shape) < 0.5,
+            INT: lambda shape: rng.integers(max(0, int(low)), 9, shape),
         }
         return [np.asarray(draw[kind](shape)) for kind, shape in self.operands]
 
@@ -44,7 +46,11 @@ class Case:
         return params, self.op(*params, **self.options)
 
 
-SHAPES = {1: [[(3, 4)], [()], [(2, 1, 3)]], 2: [[(3, 4), (3, 4)], [(3, 1), (4,)], [(), (2, 3)]]}
+SHAPES = {
+    1: [[(3, 4)], [()], [(2, 1, 3)]],
+    2: [[(3, 4), (3, 4)], [(3, 1), (4,)], [(), (2, 3)]],
+    3: [[(3, 4), (3, 4), (3, 4)], [(3, 4), (), (4,)]],
+}
 REDUCTIONS = [
     {},
     {"axis": 0},
@@ -55,50 +61,90 @@ REDUCTIONS = [
 ]
 AXES = [{"axis": -1}, {"axis": 0}, {"axis": 1}]
 
-# Ops that are not element-wise on floats alone: what to call them with.
+
+def calls(*operands: Any, **options: list[Any]) -> list[Any]:
+    """The operands with each of the options in turn; an operand is the shape of floats, or a (kind, shape)."""
+    typed = [each if each and isinstance(each[0], str) else (FLOAT, each) for each in operands]
+    (name, values), *_ = [*options.items(), ("", [None])]
+    return [(typed, {name: value} if name else {}) for value in values]
+
+
+BOX, MATRIX = (2, 3, 4), (3, 4)
+
+# Ops that are not element-wise on operands of one dtype: what to call them with.
 SPECIAL: dict[str, list[tuple[list[tuple[str, tuple[int, ...]]], dict[str, Any]]]] = {
-    "where": [
-        ([(BOOL, (3, 4)), (FLOAT, (3, 4)), (FLOAT, (4,))], {}),
-        ([(BOOL, (3, 1)), (FLOAT, ()), (FLOAT, (4,))], {}),
-    ],
-    "astype": [([(FLOAT, (3, 4))], {"dtype": dtype}) for dtype in ("float32", "float64", "int32", "bool")],
-    "copy": [([(FLOAT, (3, 4))], {"to": "there"})],
-    "transpose": [([(FLOAT, (2, 3, 4))], {"axes": axes}) for axes in (None, (1, 0, 2), (2, 0, 1))],
-    "reshape": [
-        ([(FLOAT, (2, 3, 4))], {"shape": shape}) for shape in ((6, 4), -1, (4, -1, 2), (2, 1, 3, 4), (2, 3, 4, 1))
-    ],
-    "broadcast_to": [([(FLOAT, (3, 1))], {"shape": (2, 3, 4)}), ([(FLOAT, ())], {"shape": (3,)})],
+    "where": calls((BOOL, MATRIX), MATRIX, (4,)) + calls((BOOL, (3, 1)), (), (4,)),
+    "astype": calls(MATRIX, dtype=["float32", "float64", "int32", "bool"]),
+    "copy": calls(MATRIX, to=["there"]),
+    "random_bits": calls((INT, MATRIX), (INT, ()), (INT, (4,))),
+    "transpose": calls(BOX, axes=[None, (1, 0, 2), (2, 0, 1)]),
+    "reshape": calls(BOX, shape=[(6, 4), -1, (4, -1, 2), (2, 1, 3, 4), (2, 3, 4, 1)]),
+    "broadcast_to": calls((3, 1), shape=[(2, 3, 4)]) + calls((), shape=[(3,)]),
     "arange": [([], {"size": 5})],
-    "sum": [([(FLOAT, (2, 3, 4))], options) for options in REDUCTIONS] + [([(FLOAT, (1, 1))], {"axis": 0})],
-    "max": [([(FLOAT, (2, 3, 4))], options) for options in REDUCTIONS] + [([(FLOAT, (1, 1))], {"axis": 0})],
-    "mean": [([(FLOAT, (2, 3, 4))], options) for options in REDUCTIONS],
-    "softmax": [([(FLOAT, (2, 3, 4))], options) for options in AXES],
-    "log_softmax": [([(FLOAT, (2, 3, 4))], options) for options in AXES],
-    "logsumexp": [([(FLOAT, (2, 3, 4))], options) for options in AXES],
-    "one_hot": [([(LABELS, (2, 4))], {"size": 3, "dtype": dtype}) for dtype in ("float32", "float64")],
-    "in_range": [([(LABELS, (2, 4))], {"size": 3}), ([(LABELS, (50,))], {"size": 2})],
-    "pick": [([(FLOAT, (4, 3)), (LABELS, (4,))], {}), ([(FLOAT, (2, 4, 3)), (LABELS, (2, 4))], {})],
-    "softmax_nll": [([(FLOAT, (4, 3)), (LABELS, (4,))], {})],
-    "dot": [
-        ([(FLOAT, a), (FLOAT, b)], {})
-        for a, b in [((3,), (3,)), ((4, 3), (3,)), ((3,), (3, 5)), ((4, 3), (3, 5)), ((1, 3), (3, 1)), ((4, 1), (1, 5))]
+    "slice": [
+        ([(FLOAT, (5, 4))], {"starts": (1, 0), "steps": (2, 1), "sizes": (2, 3)}),
+        ([(FLOAT, (5, 4))], {"starts": (4, 3), "steps": (-1, -2), "sizes": (5, 2)}),
+        ([(FLOAT, (5, 4))], {"starts": (2, 3), "steps": (1, 1), "sizes": (0, 1)}),
     ],
-    "gemm": [([(FLOAT, (4, 3)), (FLOAT, (3, 5)), (FLOAT, (4, 5)), (FLOAT, ()), (FLOAT, ())], {})],
+    "paste": [
+        ([(FLOAT, (2, 3))], {"shape": (5, 4), "starts": (1, 0), "steps": (2, 1)}),
+        ([(FLOAT, (5, 1))], {"shape": (5, 4), "starts": (4, 3), "steps": (-1, -2)}),
+    ],
+    "concatenate": calls((2, 3), (1, 3), (4, 3), axis=[0]) + calls((2, 1, 3), (2, 2, 3), axis=[1]),
+    "diagonal": calls((2, 4, 4), offset=[0, 1, -2]) + calls((3, 5), offset=[0, 3, -1, 7]),
+    "recurrence": calls(MATRIX, MATRIX) + calls((2, 1), (2, 1)) + calls((5,), (5,)) + calls((), BOX),
+    "sum": [*(([(FLOAT, BOX)], options) for options in REDUCTIONS), *calls((1, 1), axis=[0])],
+    "max": [*(([(FLOAT, BOX)], options) for options in REDUCTIONS), *calls((1, 1), axis=[0])],
+    "min": [([(FLOAT, BOX)], options) for options in REDUCTIONS],
+    "prod": [([(FLOAT, BOX)], options) for options in REDUCTIONS],
+    "any": [([(BOOL, BOX)], options) for options in REDUCTIONS],
+    "all": [([(BOOL, BOX)], options) for options in REDUCTIONS],
+    "mean": [([(FLOAT, BOX)], options) for options in REDUCTIONS],
+    "var": [([(FLOAT, BOX)], options) for options in (*REDUCTIONS, {"ddof": 1})],
+    "std": [([(FLOAT, BOX)], options) for options in (*REDUCTIONS, {"ddof": 1})],
+    "length": [([(FLOAT, BOX)], options) for options in REDUCTIONS],
+    "argmax": [([(FLOAT, BOX)], options) for options in (*AXES, {"keepdims": True, "axis": 1})],
+    "argmin": [([(FLOAT, BOX)], options) for options in (*AXES, {"keepdims": True, "axis": 1})],
+    "softmax": [([(FLOAT, BOX)], options) for options in AXES],
+    "log_softmax": [([(FLOAT, BOX)], options) for options in AXES],
+    "logsumexp": [([(FLOAT, BOX)], options) for options in REDUCTIONS],
+    "standardize": [([(FLOAT, BOX)], options) for options in (*AXES, {"axis": (1, 2), "eps": 0.5})],
+    "one_hot": [([(LABELS, (2, 4))], {"size": 3, "dtype": dtype}) for dtype in ("float32", "float64")],
+    "in_range": calls((LABELS, (2, 4)), size=[3]) + calls((LABELS, (50,)), size=[2]),
+    "pick": calls((4, 3), (LABELS, (4,))) + calls((2, 4, 3), (LABELS, (2, 4))),
+    "softmax_nll": calls((4, 3), (LABELS, (4,))),
+    "gather": [
+        *calls((4, 3), (LABELS, (2, 5)), axes=[(0,), (1,)]),
+        *calls((3, 4, 5), (LABELS, (2, 1)), (LABELS, (3,)), axes=[(0, 1), (0, 2)]),
+    ],
+    "scatter_add": [
+        ([(FLOAT, (2, 5, 3)), (LABELS, (2, 5))], {"axes": (0,), "shape": (4, 3)}),
+        ([(FLOAT, (2, 3, 4)), (LABELS, (2, 1)), (LABELS, (3,))], {"axes": (0, 2), "shape": (3, 4, 5)}),
+    ],
+    "dropout": [([(FLOAT, MATRIX), (INT, ())], {"rate": rate, "seed": 3}) for rate in (0.25, 0.5)],
+    "dot": [
+        call
+        for a, b in [((3,), (3,)), ((4, 3), (3,)), ((3,), (3, 5)), ((4, 3), (3, 5)), ((1, 3), (3, 1)), ((4, 1), (1, 5))]
+        for call in calls(a, b)
+    ],
+    "batched_dot": calls((2, 4, 3), (2, 3, 5)) + calls((3, 1, 2), (3, 2, 1)) + calls((1, 2, 3), (1, 3, 2)),
+    "matmul": [
+        call
+        for a, b in [((2, 4, 3), (3, 5)), ((2, 4, 3), (3,)), ((3,), (2, 3, 5)), ((2, 1, 4, 3), (5, 3, 2))]
+        for call in calls(a, b)
+    ],
+    "gemm": calls((4, 3), (3, 5), (4, 5), (), ()),
 }
 LEAVES = {"input", "param", "const", "extent"}
 NO_GRADIENT = {"stop_gradient"}  # by definition
 
 
-def elementwise_cases(op: Op) -> list[Case]:
-    assert isinstance(op.kind, Scalar)
-    arity = 2 if "{1}" in op.kind.code else 1
-    return [Case(op, [(FLOAT, shape) for shape in shapes]) for shapes in SHAPES[arity]]
-
-
 def cases_of(op: Op) -> list[Case]:
     if op.name in SPECIAL:
         return [Case(op, operands, options) for operands, options in SPECIAL[op.name]]
-    return elementwise_cases(op)
+    assert op.arity is not None, f"{op} wants a row in SPECIAL"
+    kind = FLOAT if "f" in op.kinds else INT
+    return [Case(op, [(kind, shape) for shape in shapes]) for shapes in SHAPES[op.arity]]
 
 
 CASES = [case for op in OPS.values() if op.name not in LEAVES for case in cases_of(op)]
@@ -143,20 +189,17 @@ def renamed(case: Case, arrays: list[np.ndarray], number: int) -> gc.Node:
 SPECIAL_VALUES = np.array([0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1e308, -1e308, 88.0, -745.0])
 
 
-@pytest.mark.parametrize(
-    "op", [op for op in OPS.values() if isinstance(op.kind, Scalar) and op.name not in SPECIAL], ids=str
-)
+@pytest.mark.parametrize("op", [op for op in OPS.values() if op.arity is not None and "f" in op.kinds], ids=str)
 def test_special_values_pass_as_in_numpy(op: Op, either_mode: str) -> None:
     """NaN, infinities, subnormals and the signs of zero, for every pair of operands."""
-    arity = 2 if "{1}" in op.kind.code else 1
-    grid = [np.array(a) for a in np.meshgrid(*[SPECIAL_VALUES] * arity)]
+    grid = [np.array(a) for a in np.meshgrid(*[SPECIAL_VALUES] * op.arity)]
     arrays = [a.reshape(-1) for a in grid]
     node = op(*(gc.param(f"p{k}", a) for k, a in enumerate(arrays)))
     with np.errstate(all="ignore"):
-        expected = op.numpy(*arrays)
+        expected = op.numpy(*arrays, **node.options)
     result = gc.compile(node)()
     np.testing.assert_allclose(result, expected, rtol=1e-15, atol=0)
-    if op.name not in ("maximum", "minimum"):  # which zero is larger is not defined
+    if op.name not in ("maximum", "minimum", "clip"):  # which zero is larger is not defined
         zero = expected == 0
         np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(expected[zero]))
 

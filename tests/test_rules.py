@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.ir import Composite, Node, Product, Scalar, Stored, toposort
+from graphc.ir import Node, toposort
+from graphc.kinds import Composite, Product, Scalar, Stored
 from graphc.reference import evaluate
 from graphc.rewrite import Rule, apply_rules, build, expanded, match, rewritten
 from graphc.rules import ALGEBRA, GEMM, RULES

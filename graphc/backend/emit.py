@@ -9,11 +9,12 @@ identifiers and become `n_<size>`; the others appear in comments only.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graphc.graph import lines_of, names_of, printable, spelled
-from graphc.ir import Fold, Node
+from graphc.ir import Node
 from graphc.kernel import (
     ALIGNMENT,
     Buffer,
@@ -27,6 +28,7 @@ from graphc.kernel import (
     Operand,
     Place,
     Plan,
+    Program,
     Role,
     Store,
     base,
@@ -35,6 +37,7 @@ from graphc.kernel import (
     size_code,
     walk,
 )
+from graphc.kinds import Fold, Scan, Scatter
 from graphc.sizes import Dim, Shape, Size, symbols
 
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
@@ -43,11 +46,12 @@ OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 ARENA, ARENA_BYTES, SCALARS, FIRST_STORED = 0, 1, 2, 3
 """The rows of the table."""
 
-HEADER = """\
-import numpy as np
-
-from graphc.backend.jit import array_at, f32, f64, fold_add, gemm, i32, i64, kernel, step_function, u8
-"""
+IMPORTS = {
+    "blas": ("gemm",),
+    "jit": ("kernel", "step_function"),
+    "primitives": ("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),
+}
+"""What emitted code may import of this package, by file."""
 
 Notes = Mapping[Node, str]
 
@@ -116,7 +120,19 @@ def emit(plan: Plan) -> str:
     # The prologue comes last: by now every view that the statements use has its name.
     step = [*_prologue(plan, names), *statements, f"return {OK}"]
     functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
-    return "\n\n\n".join([HEADER.rstrip(), *functions]) + "\n"
+    text = "\n\n\n".join(functions)
+    return f"{_imports(text)}\n\n\n{text}\n"
+
+
+def _imports(text: str) -> str:
+    """The import statements that the functions need."""
+    used = set(re.findall(r"\w+", text))
+    lines = ["import math", ""] if "math" in used else []
+    lines += ["import numpy as np", ""]
+    for file, names in IMPORTS.items():
+        if needed := [name for name in names if name in used]:
+            lines.append(f"from graphc.backend.{file} import {', '.join(needed)}")
+    return "\n".join(lines)
 
 
 # ---- kernels --------------------------------------------------------------------------------------------------------
@@ -140,6 +156,7 @@ def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> li
         if isinstance(item, Loop):
             found.update(dict.fromkeys(f"n_{name}" for name in sorted(symbols(item.extent))))
         if isinstance(item, (Load, Store)):
+            found.update(dict.fromkeys(name for name in _in_index(item) if name.startswith("n_")))
             found[names.of(item.place)] = None
         found.update(dict.fromkeys(name for name in _read(item) if name in top_scalars))
     own = {item.name for item in walk([kernel]) if isinstance(item, (Let, Load))}
@@ -151,12 +168,17 @@ def _read(item: Item) -> tuple[str, ...]:
     if isinstance(item, Let):
         return item.uses
     if isinstance(item, Store):
-        return (item.name, *item.index)
+        return (item.name, *_in_index(item))
     if isinstance(item, Load):
-        return item.index
+        return _in_index(item)
     if isinstance(item, Gemm):
         return (item.alpha, item.beta)
     return (item.condition,) if isinstance(item, Check) else ()
+
+
+def _in_index(item: Load | Store) -> tuple[str, ...]:
+    """The variables of an index: `i + n_time` has two."""
+    return tuple(name for entry in item.index for name in re.findall(r"[^\W\d]\w*", entry))
 
 
 def _results(kernel: Kernel, read_at: Mapping[str, set[int]], at: int) -> list[str]:
@@ -186,7 +208,7 @@ def _signature(plan: Plan) -> Iterator[str]:
 
 
 def _prologue(plan: Plan, names: Names) -> Iterator[str]:
-    yield from _bound_sizes(plan.program.inputs)
+    yield from _bound_sizes(plan.program)
     end = "arena"
     if plan.slots:
         yield f"arena = table[{ARENA}]"
@@ -215,11 +237,11 @@ def _tuple(shape: Shape) -> str:
     return f"({', '.join(map(size_code, shape))}{',' * (len(shape) == 1)})"
 
 
-def _bound_sizes(inputs: list[Buffer]) -> Iterator[str]:
-    """Each symbolic size from the first axis that has it; every other axis is compared."""
+def _bound_sizes(program: Program) -> Iterator[str]:
+    """Each symbolic size from the first axis that has it; every other axis is compared, and what is needed checked."""
     known: set[str] = set()
     compared: list[tuple[str, Dim]] = []
-    for buffer in inputs:
+    for buffer in program.inputs:
         for axis, size in enumerate(buffer.type.shape):
             here = f"{buffer.name}.shape[{axis}]"
             if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in known:
@@ -227,8 +249,10 @@ def _bound_sizes(inputs: list[Buffer]) -> Iterator[str]:
                 yield f"n_{size} = {here}"
             else:
                 compared.append((here, size))
-    if compared:
-        yield f"if {' or '.join(f'{here} != {size_code(size)}' for here, size in compared)}:"
+    wrong = [f"{here} != {size_code(size)}" for here, size in compared]
+    wrong += dict.fromkeys(f"{size_code(need.size)} < 0" for need, _ in program.graph.needs)
+    if wrong:
+        yield f"if {' or '.join(wrong)}:"
         yield f"    return {WRONG_SIZES}"
 
 
@@ -242,13 +266,17 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
             yield from ("    " + line for line in _lines(each, names, notes))
     elif isinstance(item, Let):
         code = f"{item.name} = {item.code}"
-        # A fold is three statements; the note stands at its start.
-        repeated = isinstance(item.origin.op.kind, Fold) and item.uses
+        # A fold or a scan is several statements; the note stands at its start.
+        repeated = isinstance(item.origin.op.kind, (Fold, Scan)) and item.uses
         yield code if repeated else _noted(code, item.origin, notes)
     elif isinstance(item, Load):
         yield f"{item.name} = {names.element(item.place, item.index)}"
     elif isinstance(item, Store):
-        yield f"{names.element(item.place, item.index)} = {item.name}"
+        code = f"{names.element(item.place, item.index)} = {item.name}"
+        yield _noted(code, item.origin, notes) if isinstance(item.origin.op.kind, Scatter) else code
+    elif isinstance(item, Gemm) and item.batch is not None:
+        yield _noted(f"for b in range({size_code(item.batch)}):", item.origin, notes)
+        yield f"    {_gemm(item, names, '[b]')}"
     elif isinstance(item, Gemm):
         yield _noted(_gemm(item, names), item.origin, notes)
     elif isinstance(item, Check):
@@ -260,11 +288,11 @@ def _noted(code: str, origin: Node, notes: Notes) -> str:
     return f"{code}  # {notes[origin]}"
 
 
-def _gemm(item: Gemm, names: Names) -> str:
+def _gemm(item: Gemm, names: Names, at: str = "") -> str:
     sizes = ", ".join(map(size_code, (item.rows, item.inner, item.columns)))
-    left, right = _matrix(item.a, names), _matrix(item.b, names)
-    return f"gemm({item.alpha}, {left}, {right}, {item.beta}, {names.of(item.out)}, {sizes})"
+    left, right = _matrix(item.a, names, at), _matrix(item.b, names, at)
+    return f"gemm({item.alpha}, {left}, {right}, {item.beta}, {names.of(item.out)}{at}, {sizes})"
 
 
-def _matrix(operand: Operand, names: Names) -> str:
-    return f"{names.of(operand.place)}, {operand.transposed}"
+def _matrix(operand: Operand, names: Names, at: str) -> str:
+    return f"{names.of(operand.place)}{at}, {operand.transposed}"

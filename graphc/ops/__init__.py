@@ -1,3 +1,19 @@
 """The op table: importing this package fills `graphc.ir.OPS`, one record per op, by family."""
 
-from graphc.ops import elementwise as elementwise, index as index, product as product, reduce as reduce, shape as shape
+from graphc.ops import (
+    activation as activation,
+    arithmetic as arithmetic,
+    choice as choice,
+    diagonal as diagonal,
+    einsum as einsum,
+    functions as functions,
+    getitem as getitem,
+    index as index,
+    pieces as pieces,
+    product as product,
+    random as random,
+    reduce as reduce,
+    scan as scan,
+    shape as shape,
+    softmax as softmax,
+)

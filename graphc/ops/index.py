@@ -1,31 +1,182 @@
-"""Indexing by data: class labels pick an element of each row, or become a row with a single one."""
+"""Indexing: `x[...]` in all its forms, and what is read at indices that are data: labels, embeddings, rows."""
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.constants import as_node, cast
+from graphc.constants import as_node, cast, constant_value
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Composite, Gather, Node, Op
-from graphc.ops.elementwise import BOOL, astype, equal, logical_or
-from graphc.ops.reduce import count, logsumexp, logsumexp_of_array, softmax, sum
-from graphc.ops.shape import arange, expand_dims
-from graphc.sizes import Dim
-from graphc.types import TensorType, shape_of, supported_dtype
+from graphc.ir import Limit, Node, Op, Operand
+from graphc.kinds import Composite, Entry, Gather, Index, Position, Read, Scatter, View
+from graphc.ops.choice import astype, equal, logical_or
+from graphc.ops.reduce import count, sum
+from graphc.ops.scalar import BOOL, elementwise
+from graphc.ops.shape import arange, expand_dims, reshape, stretched
+from graphc.ops.softmax import logsumexp, logsumexp_of_array, softmax
+from graphc.sizes import Dim, Shape
+from graphc.types import TensorType, broadcast, normal_axis, shape_of, supported_dtype
 
 
-def _check_labels(labels: TensorType) -> None:
+def check_labels(labels: TensorType, what: str = "labels") -> None:
     if labels.dtype.kind not in "iu":
-        raise DtypeError(f"labels are integers, got {labels}")
+        remedy = "; a bool mask gives no fixed shape: use gc.where(mask, x, 0)" if labels.dtype == BOOL else ""
+        raise DtypeError(f"{what} are integers, got {labels}{remedy}")
+
+
+# ---- gather and its opposite ----------------------------------------------------------------------------------------
+# Each of `axes` is indexed by a tensor of integers; these broadcast to one shape, which takes the axes' place: where
+# the axes are neighbours there, else in front, as in NumPy.
+
+
+def _place(axes: Sequence[int]) -> int:
+    """Where the indices' own axes stand in the result."""
+    return axes[0] if list(axes) == list(range(axes[0], axes[0] + len(axes))) else 0
+
+
+def _entries(shape: Shape, axes: Sequence[int], indices: Sequence[Node], index: Index) -> Index:
+    """Where a tensor of this shape is read for the element of the result at `index`."""
+    place, ndim = _place(axes), builtins.max(node.ndim for node in indices)
+    own = index[place : place + ndim]
+    rest = iter((*index[:place], *index[place + ndim :]))
+    entries: list[Entry] = []
+    for axis, size in enumerate(shape):
+        if axis not in axes:
+            entries.append(next(rest))
+        elif size == 1:
+            entries.append(None)
+        else:
+            node = indices[list(axes).index(axis)]
+            entries.append(Read(node, stretched(node.shape, own)))
+    return tuple(entries)
+
+
+def _key(ndim: int, axes: Sequence[int], indices: Sequence[Any]) -> tuple[Any, ...]:
+    """The indices as NumPy wants them."""
+    return tuple(indices[list(axes).index(axis)] if axis in axes else slice(None) for axis in range(ndim))
+
+
+def _gather_type(x: TensorType, *indices: TensorType, axes: tuple[int, ...]) -> TensorType:
+    for each in indices:
+        check_labels(each, "indices")
+    rest = [size for axis, size in enumerate(x.shape) if axis not in axes]
+    place = _place(axes)
+    return TensorType(x.dtype, (*rest[:place], *broadcast(*(each.shape for each in indices)), *rest[place:]))
+
+
+def _limits(shape: Shape, axes: Sequence[int], indices: Sequence[Node]) -> list[Limit]:
+    """What must hold of the indices, less what is known to."""
+    limits: list[Limit] = []
+    for axis, index in zip(axes, indices, strict=True):
+        raw, from_end = (index.args[0], True) if index.op is wrapped else (index, False)
+        if not (_is_position(raw, shape[axis]) or (constant_value(raw) is not None and isinstance(shape[axis], int))):
+            limits.append(Limit(raw, shape[axis], from_end))
+    return limits
+
+
+def _is_position(node: Node, size: Dim) -> bool:
+    """Whether these are the indices 0, 1, ... of an axis of this size."""
+    while isinstance(node.op.kind, View) and node.op.kind.contiguous:
+        node = node.args[0]
+    return isinstance(node.op.kind, Position) and node.shape[0] == size
+
+
+gather: Op = Op(
+    "gather",
+    Gather(lambda node, index: _entries(node.args[0].shape, node.options["axes"], node.args[1:], index)),
+    _gather_type,
+    lambda x, *indices, axes: x[_key(x.ndim, axes, indices)],
+    lambda g, y, x, *indices, axes: (scatter_add(g, *indices, axes=axes, shape=x.shape), *[None] * len(indices)),
+    lambda x, *indices, axes: ((as_node(x), *map(as_node, indices)), {"axes": tuple(axes)}),
+    limits=lambda x, *indices, axes: _limits(x.shape, axes, indices),
+    doc="x at integers along each of `axes`: what `x[i, j]` and `take` become.",
+)
+
+
+def _scatter_add(g: Any, *indices: Any, axes: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    result = np.zeros(shape, g.dtype)
+    np.add.at(result, _key(len(shape), axes, indices), g)
+    return result
+
+
+scatter_add: Op = Op(
+    "scatter_add",
+    Scatter(
+        lambda node, piece, index: _entries(node.shape, node.options["axes"], node.args[1:], index),
+        lambda node: 1,
+        adds=True,
+    ),
+    lambda g, *indices, axes, shape: TensorType(g.dtype, shape),
+    _scatter_add,
+    lambda g, y, x, *indices, axes, shape: (gather(g, *indices, axes=axes), *[None] * len(indices)),
+    lambda g, *indices, axes, shape: ((as_node(g), *map(as_node, indices)), {"axes": axes, "shape": shape_of(shape)}),
+    limits=lambda g, *indices, axes, shape: _limits(shape, axes, indices),
+    doc="Zeros of a shape, to which each element of g is added where gather would have read it.",
+)
+
+# ---- indices that count from the end --------------------------------------------------------------------------------
+
+wrapped = elementwise(
+    "wrap_index",
+    "{0} + {1} if {0} < 0 else {0}",
+    lambda index, size: np.where(index < 0, index + size, index),
+    lambda g, y, index, size: (None, None),
+    kinds="iu",
+    doc="An index that may be negative, counted from the start of an axis of this size.",
+)
+
+
+def from_start(index: Node, size: Dim) -> Node:
+    """`index` with negative positions counted from the end; a constant is checked now."""
+    check_labels(index.type, "indices")
+    value = constant_value(index)
+    if value is not None and isinstance(size, int):
+        if np.any((value < -size) | (value >= size)):
+            raise ShapeError(
+                f"index {value.min() if value.min() < -size else value.max()} is outside an axis of {size}"
+            )
+        return as_node(np.where(value < 0, value + size, value).astype(np.int64))
+    return index if index.dtype.kind == "u" else wrapped(cast(index, np.dtype(np.int64)), count(size, np.int64))
+
+
+def take(x: Operand, indices: Operand, axis: int | None = None) -> Node:
+    """`x` at integers along an axis (negative ones count from the end); without one, of the ravelled tensor.
+
+    An index outside the axis is an InputError when the step is called.
+    """
+    node, index = as_node(x), as_node(indices)
+    node, at = (reshape(node, -1), 0) if axis is None else (node, normal_axis(axis, node.ndim))
+    return gather(node, from_start(index, node.shape[at]), axes=(at,))
+
+
+def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Node:
+    """`x` at one integer for each element of `indices` along an axis; the other axes broadcast against `x`'s."""
+    node, index = as_node(x), as_node(indices)
+    at = normal_axis(axis, node.ndim)
+    if index.ndim != node.ndim:
+        raise ShapeError(f"take_along_axis: x and indices have equally many axes, got {node.type} and {index.type}")
+    keys = [reshape(arange(size), (-1, *[1] * (node.ndim - 1 - k))) for k, size in enumerate(node.shape)]
+    keys[at] = from_start(index, node.shape[at])
+    return gather(node, *keys, axes=tuple(range(node.ndim)))
+
+
+def embedding(table: Operand, ids: Operand) -> Node:
+    """The rows of a table (entries, features) for integers in range(entries): (...,) gives (..., features)."""
+    node, index = as_node(table), as_node(ids)
+    if node.ndim != 2:
+        raise ShapeError(f"embedding: the table is a matrix (entries, features), got {node.type}")
+    check_labels(index.type, "ids")
+    return gather(node, index, axes=(0,))
 
 
 # ---- one_hot --------------------------------------------------------------------------------------------------------
 
 
 def _one_hot_type(labels: TensorType, size: Dim, dtype: np.dtype[Any]) -> TensorType:
-    _check_labels(labels)
+    check_labels(labels)
     return TensorType(dtype, (*labels.shape, size))
 
 
@@ -43,7 +194,7 @@ one_hot = Op(
         (as_node(labels),),
         {"size": shape_of(size)[0], "dtype": supported_dtype(dtype)},
     ),
-    bound=lambda labels, size, dtype: (labels, size),
+    limits=lambda labels, size, dtype: [Limit(labels, size)],
     doc="Rows of `size` zeros with a one at each label; labels lie in range(size).",
 )
 
@@ -51,7 +202,7 @@ one_hot = Op(
 
 
 def _pick_type(x: TensorType, labels: TensorType) -> TensorType:
-    _check_labels(labels)
+    check_labels(labels)
     if x.ndim == 0 or x.shape[:-1] != labels.shape:
         raise ShapeError(f"wants one label for each row of x, got x {x} and labels {labels}")
     return TensorType(x.dtype, labels.shape)
@@ -63,12 +214,12 @@ def _pick(x: Any, labels: Any) -> Any:
 
 pick = Op(
     "pick",
-    Gather(),
+    Gather(lambda node, index: (*index, None if node.args[0].shape[-1] == 1 else Read(node.args[1], index))),
     _pick_type,
     _pick,
     lambda g, y, x, labels: (expand_dims(g, -1) * one_hot(labels, x.shape[-1], x.dtype), None),
     lambda x, labels: ((as_node(x), as_node(labels)), {}),
-    bound=lambda x, labels: (labels, x.shape[-1]),
+    limits=lambda x, labels: [Limit(labels, x.shape[-1])],
     doc="One element of each row: x[..., labels[...]]; labels lie in range(x.shape[-1]).",
 )
 
@@ -82,7 +233,7 @@ def _nll_type(z: TensorType, labels: TensorType) -> TensorType:
 
 
 def _nll(z: Any, labels: Any) -> Any:
-    return logsumexp_of_array(z, -1) - _pick(z, labels)
+    return logsumexp_of_array(z, (z.ndim - 1,)) - _pick(z, labels)
 
 
 def _nll_grad(g: Node, y: Node, z: Node, labels: Node) -> tuple[Node, None]:
@@ -91,12 +242,12 @@ def _nll_grad(g: Node, y: Node, z: Node, labels: Node) -> tuple[Node, None]:
 
 softmax_nll = Op(
     "softmax_nll",
-    Composite(lambda z, labels: logsumexp(z) - pick(z, labels)),
+    Composite(lambda z, labels: logsumexp(z, -1) - pick(z, labels)),
     _nll_type,
     _nll,
     _nll_grad,
     lambda z, labels: ((as_node(z), as_node(labels)), {}),
-    bound=lambda z, labels: (labels, z.shape[-1]),
+    limits=lambda z, labels: [Limit(labels, z.shape[-1])],
     analytic=True,
     doc="`-log(softmax(z))` at each row's label, finite for any finite logits; its gradient is `softmax - onehot`.",
 )
@@ -104,14 +255,14 @@ softmax_nll = Op(
 # ---- are all labels in their range? ---------------------------------------------------------------------------------
 
 
-def _in_range_type(labels: TensorType, size: Dim) -> TensorType:
-    _check_labels(labels)
+def _in_range_type(labels: TensorType, size: Dim, from_end: bool = False) -> TensorType:
+    check_labels(labels)
     return TensorType(BOOL, ())
 
 
-def _in_range_of(labels: Node, size: Dim) -> Node:
-    wide = cast(labels, np.dtype(np.int64))
-    outside = sum(logical_or(wide < 0, wide >= count(size, np.int64)))
+def _in_range_of(labels: Node, size: Dim, from_end: bool = False) -> Node:
+    wide, limit = cast(labels, np.dtype(np.int64)), count(size, np.int64)
+    outside = sum(logical_or(wide < (-limit if from_end else 0), wide >= limit))
     return equal(outside, 0)
 
 
@@ -119,8 +270,11 @@ in_range = Op(
     "in_range",
     Composite(_in_range_of),
     _in_range_type,
-    lambda labels, size: np.all((labels >= 0) & (labels < size)),
-    lambda g, y, labels, size: (None,),
-    lambda labels, size: ((as_node(labels),), {"size": shape_of(size)[0]}),
-    doc="Whether every label lies in range(size): what a step checks before it uses labels.",
+    lambda labels, size, from_end=False: np.all((labels >= (-size if from_end else 0)) & (labels < size)),
+    lambda g, y, *args, **attrs: (None,),
+    lambda labels, size, from_end=False: (
+        (as_node(labels),),
+        {"size": shape_of(size)[0], **({"from_end": True} if from_end else {})},
+    ),
+    doc="Whether every label lies in range(size), or from -size if `from_end`: what a step checks before it uses them.",
 )

@@ -1,20 +1,26 @@
-"""Reductions over any axes, and the composites built on them: mean, softmax and its logarithm.
+"""Reductions over any axes.
 
 `axis` is None (all axes), an int or several; `keepdims` leaves reduced axes with size 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import builtins
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.constants import as_node, const, promoted
-from graphc.errors import DtypeError
-from graphc.ir import Bound, Composite, Extent, Fold, Node, Op, Operand
-from graphc.ops.elementwise import astype, divide, equal, exp, log
-from graphc.ops.shape import broadcast_to, expand_dims, reshape
+from graphc.errors import ShapeError
+from graphc.ir import Bound, Need, Node, Op, Operand
+from graphc.kinds import Composite, Extent, Fold
+from graphc.ops.arithmetic import absolute, divide
+from graphc.ops.choice import astype, equal, isnan, logical_or, not_equal, where
+from graphc.ops.functions import sqrt
+from graphc.ops.scalar import BOOL
+from graphc.ops.scan import products_of_others
+from graphc.ops.shape import arange, broadcast_to, reshape, transpose
 from graphc.sizes import Dim, Shape, product
 from graphc.types import TensorType, normal_axes, normal_axis, supported_dtype
 
@@ -31,7 +37,8 @@ def _type(x: TensorType, axes: Axes, keepdims: bool) -> TensorType:
     return TensorType(x.dtype, _reduced(x.shape, axes, keepdims))
 
 
-def _bind(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Bound:
+def over_axes(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Bound:
+    """The operand and the attrs of a reduction."""
     node = as_node(x)
     return (node,), {"axes": normal_axes(axis, node.ndim), "keepdims": bool(keepdims)}
 
@@ -46,7 +53,7 @@ def restored(reduced: Node, x: Node, axes: Axes) -> Node:
 
 def _sum_bind(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Bound:
     node = as_node(x)
-    return _bind(node if node.type.floating else astype(node, np.int64), axis, keepdims)
+    return over_axes(node if node.type.floating else astype(node, np.int64), axis, keepdims)
 
 
 sum = Op(
@@ -61,24 +68,95 @@ sum = Op(
 )
 
 
-def _max_grad(g: Node, y: Node, x: Node, axes: Axes, keepdims: bool) -> tuple[Node]:
-    """The cotangent shared evenly among the elements that are largest, as PyTorch's amax does."""
-    largest = astype(equal(x, restored(y, x, axes)), x.dtype)
-    return (restored(g, x, axes) * largest / sum(largest, axes, keepdims=True),)
+def _extreme_grad(g: Node, y: Node, x: Node, axes: Axes, keepdims: bool) -> tuple[Node]:
+    """The cotangent shared evenly among the elements that are largest, as PyTorch's amax and amin do."""
+    chosen = astype(equal(x, restored(y, x, axes)), x.dtype)
+    return (restored(g, x, axes) * chosen / restored(sum(chosen, axes), x, axes),)
 
 
 def _lowest(dtype: np.dtype[Any]) -> float:
     return -np.inf if dtype.kind == "f" else False if dtype.kind == "b" else int(np.iinfo(dtype).min)
 
 
+def _highest(dtype: np.dtype[Any]) -> float:
+    return np.inf if dtype.kind == "f" else True if dtype.kind == "b" else int(np.iinfo(dtype).max)
+
+
+def some(x: TensorType, axes: Axes, keepdims: bool = False) -> list[Need]:
+    """A largest element needs elements."""
+    return [Need(x.shape[at] - 1, f"axis {at}, of size {x.shape[at]}, not to be empty") for at in axes]
+
+
+def _extreme_type(x: TensorType, axes: Axes, keepdims: bool) -> TensorType:
+    if builtins.any(x.shape[at] == 0 for at in axes):
+        raise ShapeError(f"an empty axis of {x} has no largest or smallest element")
+    return _type(x, axes, keepdims)
+
+
 max = Op(
     "max",
     Fold(_lowest, "{acc} if {acc} >= {x} or {acc} != {acc} else {x}"),
-    _type,
+    _extreme_type,
     lambda x, axes, keepdims: np.max(x, axis=axes, keepdims=keepdims),
-    _max_grad,
-    _bind,
+    _extreme_grad,
+    over_axes,
+    needs=some,
     doc="The largest element over axes; NaN if one is. The gradient is shared evenly among equal largest elements.",
+)
+min = Op(
+    "min",
+    Fold(_highest, "{acc} if {acc} <= {x} or {acc} != {acc} else {x}"),
+    _extreme_type,
+    lambda x, axes, keepdims: np.min(x, axis=axes, keepdims=keepdims),
+    _extreme_grad,
+    over_axes,
+    needs=some,
+    doc="The smallest element over axes; NaN if one is. The gradient is shared evenly among equal smallest elements.",
+)
+
+
+def _prod_grad(g: Node, y: Node, x: Node, axes: Axes, keepdims: bool) -> tuple[Node]:
+    kept = [at for at in range(x.ndim) if at not in axes]
+    last = transpose(x, (*kept, *axes))
+    rows = reshape(last, (*(x.shape[at] for at in kept), product(x.shape[at] for at in axes)))
+    others = reshape(products_of_others(rows), last.shape)
+    return (restored(g, x, axes) * transpose(others, tuple(int(a) for a in np.argsort((*kept, *axes)))),)
+
+
+prod = Op(
+    "prod",
+    Fold(lambda dtype: 1, "{acc} * {x}"),
+    _type,
+    lambda x, axes, keepdims: np.prod(x, axis=axes, keepdims=keepdims),
+    _prod_grad,
+    _sum_bind,
+    analytic=True,
+    doc="The product over axes; its gradient is exact at zeros too. Integers and bools are multiplied as int64.",
+)
+
+
+def _truth_bind(x: Operand, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Bound:
+    node = as_node(x)
+    return over_axes(node if node.dtype == BOOL else not_equal(node, 0), axis, keepdims)
+
+
+any = Op(
+    "any",
+    Fold(lambda dtype: False, "{acc} or {x}"),
+    _type,
+    lambda x, axes, keepdims: np.any(x, axis=axes, keepdims=keepdims),
+    lambda g, y, x, axes, keepdims: (None,),
+    _truth_bind,
+    doc="True where some element over the axes is true (not zero).",
+)
+all = Op(
+    "all",
+    Fold(lambda dtype: True, "{acc} and {x}"),
+    _type,
+    lambda x, axes, keepdims: np.all(x, axis=axes, keepdims=keepdims),
+    lambda g, y, x, axes, keepdims: (None,),
+    _truth_bind,
+    doc="True where all elements over the axes are true (not zero).",
 )
 
 # ---- mean -----------------------------------------------------------------------------------------------------------
@@ -114,96 +192,133 @@ mean = Op(
     _type,
     lambda x, axes, keepdims: np.mean(x, axis=axes, keepdims=keepdims),
     _mean_grad,
-    lambda x, axis=None, keepdims=False: _bind(promoted(x, floating=True)[0], axis, keepdims),
+    lambda x, axis=None, keepdims=False: over_axes(promoted(x, floating=True)[0], axis, keepdims),
     analytic=True,
     doc="The mean over axes; integers become float64 first.",
 )
 
-# ---- softmax and its kin --------------------------------------------------------------------------------------------
+# ---- spread ---------------------------------------------------------------------------------------------------------
 
 
-def _axis_bind(x: Operand, axis: int = -1) -> Bound:
+def _spread_bind(x: Operand, axis: int | Sequence[int] | None = None, ddof: int = 0, keepdims: bool = False) -> Bound:
     node = promoted(x, floating=True)[0]
-    return (node,), {"axis": normal_axis(axis, node.ndim)}
+    return (node,), {"axes": normal_axes(axis, node.ndim), "keepdims": bool(keepdims), "ddof": int(ddof)}
 
 
-def _float_type(x: TensorType, axis: int) -> TensorType:
-    if not x.floating:
-        raise DtypeError(f"wants a float operand, got {x}")
-    return x
+def _freedom(x: Node, axes: Axes, ddof: int) -> Node:
+    """How many elements a mean square is divided by."""
+    return count(product(x.shape[at] for at in axes) - ddof, x.dtype)
 
 
-def _shifted_exp(x: Any, axis: int) -> Any:
-    return np.exp(x - np.max(np.real(x), axis=axis, keepdims=True))
+def _var_of(x: Node, axes: Axes, keepdims: bool, ddof: int) -> Node:
+    centred = x - mean(x, axes, keepdims=True)
+    return sum(centred * centred, axes, keepdims=keepdims) / _freedom(x, axes, ddof)
 
 
-def _softmax(x: Any, axis: int) -> Any:
-    e = _shifted_exp(x, axis)
-    return e / np.sum(e, axis=axis, keepdims=True)
+def _var(x: Any, axes: Axes, keepdims: bool, ddof: int) -> Any:
+    centred = x - np.mean(x, axis=axes, keepdims=True)
+    counted = np.prod([x.shape[at] for at in axes], dtype=np.int64) - ddof
+    return np.sum(centred * centred, axis=axes, keepdims=keepdims) / np.asarray(counted, x.dtype)
 
 
-def _log_softmax(x: Any, axis: int) -> Any:
-    shifted = x - np.max(np.real(x), axis=axis, keepdims=True)
-    return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
-
-
-def _exp_and_sum(x: Node, axis: int) -> tuple[Node, Node, Node]:
-    """x's maximum, exp(x - maximum), which cannot overflow, and its sum; reduced axes are kept."""
-    largest = max(x, axis, keepdims=True)
-    e = exp(x - largest)
-    return largest, e, sum(e, axis, keepdims=True)
-
-
-def _softmax_of(x: Node, axis: int) -> Node:
-    _, e, total = _exp_and_sum(x, axis)
-    return e / total
-
-
-def _log_softmax_of(x: Node, axis: int) -> Node:
-    largest, _, total = _exp_and_sum(x, axis)
-    return x - largest - log(total)
-
-
-softmax = Op(
-    "softmax",
-    Composite(_softmax_of),
-    _float_type,
-    _softmax,
-    lambda g, y, x, axis: (y * (g - sum(g * y, axis, keepdims=True)),),
-    _axis_bind,
+var = Op(
+    "var",
+    Composite(_var_of),
+    lambda x, axes, keepdims, ddof: _type(x, axes, keepdims),
+    _var,
+    bind=_spread_bind,
     analytic=True,
-    doc="`exp(x) / sum(exp(x))` along an axis, computed from `x - max(x)` so that it cannot overflow.",
-)
-log_softmax = Op(
-    "log_softmax",
-    Composite(_log_softmax_of),
-    _float_type,
-    _log_softmax,
-    lambda g, y, x, axis: (g - softmax(x, axis) * sum(g, axis, keepdims=True),),
-    _axis_bind,
-    analytic=True,
-    doc="`log(softmax(x))` along an axis, finite wherever x is.",
+    doc="The mean square distance from the mean over axes; divided by n - ddof.",
 )
 
 
-def _logsumexp_of(x: Node, axis: int) -> Node:
-    largest, _, total = _exp_and_sum(x, axis)
-    return reshape(largest + log(total), _reduced(x.shape, (axis,), keepdims=False))
+def _std_grad(g: Node, y: Node, x: Node, axes: Axes, keepdims: bool, ddof: int) -> tuple[Node]:
+    """`(x - mean) / (n - ddof) / std`, and 0 where all elements are equal, as in PyTorch."""
+    centred = x - mean(x, axes, keepdims=True)
+    return (centred / _freedom(x, axes, ddof) * restored(_where_not_zero(g, y), x, axes),)
 
 
-def logsumexp_of_array(x: Any, axis: int) -> Any:
-    """logsumexp's meaning, in NumPy."""
-    largest = np.max(np.real(x), axis=axis, keepdims=True)
-    return np.squeeze(largest + np.log(np.sum(np.exp(x - largest), axis=axis, keepdims=True)), axis)
+def _where_not_zero(g: Node, y: Node) -> Node:
+    """`g / y`, and 0 where y is 0; differentiable there too."""
+    flat = equal(y, 0)
+    return where(flat, 0, g) / where(flat, 1, y)
 
 
-logsumexp = Op(
-    "logsumexp",
-    Composite(_logsumexp_of),
-    lambda x, axis: _type(_float_type(x, axis), (axis,), keepdims=False),
-    logsumexp_of_array,
-    lambda g, y, x, axis: (expand_dims(g, axis) * softmax(x, axis),),
-    _axis_bind,
+std = Op(
+    "std",
+    Composite(lambda x, axes, keepdims, ddof: sqrt(_var_of(x, axes, keepdims, ddof))),
+    lambda x, axes, keepdims, ddof: _type(x, axes, keepdims),
+    lambda x, axes, keepdims, ddof: np.sqrt(_var(x, axes, keepdims, ddof)),
+    _std_grad,
+    _spread_bind,
     analytic=True,
-    doc="`log(sum(exp(x)))` along an axis, computed from `x - max(x)` so that it cannot overflow.",
+    doc="The standard deviation over axes: the root of var. Its gradient is 0 where it is 0, as in PyTorch.",
 )
+
+length = Op(
+    "length",
+    Composite(lambda x, axes, keepdims: sqrt(sum(x * x, axes, keepdims=keepdims))),
+    _type,
+    lambda x, axes, keepdims: np.sqrt(np.sum(x * x, axis=axes, keepdims=keepdims)),
+    lambda g, y, x, axes, keepdims: (x * restored(_where_not_zero(g, y), x, axes),),
+    lambda x, axis=None, keepdims=False: over_axes(promoted(x, floating=True)[0], axis, keepdims),
+    analytic=True,
+    doc="The Euclidean norm over axes; its gradient is 0 where it is 0, as in PyTorch.",
+)
+
+
+def norm(x: Operand, ord: float | None = None, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Node:
+    """The norm of vectors: ord 2 (the default), 1, inf or another p >= 1; over one axis, or over several as one vector.
+
+    As NumPy's `linalg.norm`, but that a matrix has no operator norm here: with `ord` given, give one axis.
+    """
+    node = promoted(x, floating=True)[0]
+    if ord is not None and node.ndim > 1 and not isinstance(axis, int):
+        raise ShapeError(f"norm: ord={ord} is the norm of a vector; {node.type} wants axis=, one int")
+    if ord is None or ord == 2:
+        return length(node, axis, keepdims)
+    if ord == np.inf:
+        return max(absolute(node), axis, keepdims)
+    if ord < 1:
+        raise ValueError(f"norm: ord is at least 1, got {ord}")
+    total = sum(absolute(node) if ord == 1 else absolute(node) ** ord, axis, keepdims)
+    return total if ord == 1 else total ** (1 / ord)
+
+
+# ---- where the extremes are -----------------------------------------------------------------------------------------
+
+
+def _position_of(x: Node, best: Node, axis: int, keepdims: bool) -> Node:
+    """The first position along an axis where x is `best`, or where it is NaN if anything is."""
+    hit = logical_or(equal(x, best), isnan(x)) if x.type.floating else equal(x, best)
+    positions = reshape(arange(x.shape[axis]), (-1, *[1] * (x.ndim - 1 - axis)))
+    return min(where(hit, positions, count(x.shape[axis], np.int64)), axis, keepdims)
+
+
+def _arg_type(x: TensorType, axis: int, keepdims: bool) -> TensorType:
+    return TensorType(np.dtype(np.int64), _extreme_type(x, (axis,), keepdims).shape)
+
+
+def _arg(name: str, extreme: Op, numpy: Callable[..., Any], word: str) -> Op:
+    def bind(x: Operand, axis: int | None = None, keepdims: bool = False) -> Bound:
+        node = as_node(x)
+        if axis is None and keepdims:
+            return reshape(record(x), (1,) * node.ndim)
+        node = reshape(node, -1) if axis is None else node
+        return (node,), {"axis": normal_axis(axis or 0, node.ndim), "keepdims": bool(keepdims)}
+
+    record = Op(
+        name,
+        Composite(lambda x, axis, keepdims: _position_of(x, extreme(x, axis, keepdims=True), axis, keepdims)),
+        _arg_type,
+        lambda x, axis, keepdims: numpy(x, axis, keepdims=keepdims),
+        lambda g, y, x, axis, keepdims: (None,),
+        bind,
+        needs=lambda x, axis, keepdims: some(x, (axis,)),
+        doc=f"The position of the first {word} element along an axis (of all, ravelled, without one), or of a NaN.",
+    )
+    return record
+
+
+argmax = _arg("argmax", max, np.argmax, "largest")
+argmin = _arg("argmin", min, np.argmin, "smallest")

@@ -1,15 +1,17 @@
-"""Shape ops: the same elements at other places. None of them moves data unless memory order demands it."""
+"""Shape ops: the same elements under other axes. None of them moves data unless memory order demands it."""
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.constants import as_node
+from graphc.constants import as_node, const
 from graphc.errors import ShapeError
-from graphc.ir import Bound, Index, Node, Op, Operand, Position, View
+from graphc.ir import Bound, Node, Op, Operand
+from graphc.kinds import Index, Position, View
 from graphc.sizes import Dim, Shape, divide, product
 from graphc.types import TensorType, normal_axes, normal_axis, shape_of
 
@@ -88,6 +90,11 @@ reshape: Op = Op(
 )
 
 
+def ravel(x: Operand) -> Node:
+    """The elements of `x` in row-major order, on one axis."""
+    return reshape(x, -1)
+
+
 def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
     """`x` with axes of size 1 inserted, so that they stand at `axis` in the result."""
     node = as_node(x)
@@ -97,13 +104,36 @@ def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
     return reshape(node, tuple(1 if at in axes else sizes.pop(0) for at in range(node.ndim + count)))
 
 
-def squeeze(x: Operand, axis: int | Sequence[int]) -> Node:
-    """`x` without the axes `axis`, which have size 1; ShapeError if one has not."""
+def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
+    """`x` without the axes `axis`, by default all of size 1; ShapeError if one has another size."""
     node = as_node(x)
-    axes = normal_axes(axis, node.ndim)
-    if any(node.shape[at] != 1 for at in axes):
+    ones = [at for at, size in enumerate(node.shape) if size == 1]
+    axes = ones if axis is None else normal_axes(axis, node.ndim)
+    if any(at not in ones for at in axes):
         raise ShapeError(f"squeeze: axis={axis} of {node.type} is not of size 1")
     return reshape(node, tuple(size for at, size in enumerate(node.shape) if at not in axes))
+
+
+def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
+    """`x` with two axes exchanged."""
+    node = as_node(x)
+    order = list(range(node.ndim))
+    one, other = normal_axis(axis1, node.ndim), normal_axis(axis2, node.ndim)
+    order[one], order[other] = other, one
+    return transpose(node, order)
+
+
+def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Node:
+    """`x` with the axes `source` moved to `destination`; the others keep their order."""
+    node = as_node(x)
+    pairs = [[axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)]
+    moved, places = ([normal_axis(axis, node.ndim) for axis in axes] for axes in pairs)
+    if len(moved) != len(places) or len(set(moved)) < len(moved) or len(set(places)) < len(places):
+        raise ShapeError(f"moveaxis: source={source} and destination={destination} do not pair up")
+    order = [axis for axis in range(node.ndim) if axis not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
+    return transpose(node, order)
 
 
 # ---- broadcast_to ---------------------------------------------------------------------------------------------------
@@ -138,9 +168,33 @@ broadcast_to = Op(
     doc="`x` stretched to a shape that it broadcasts to.",
 )
 
-# ---- positions ------------------------------------------------------------------------------------------------------
+# A stretched axis of its own beside an axis, and both as one: the elements repeat.
 
-arange = Op(
+
+def repeat(x: Operand, repeats: int, axis: int | None = None) -> Node:
+    """Each element `repeats` times in a row along an axis; without one, of the ravelled tensor."""
+    node = ravel(x) if axis is None else as_node(x)
+    at = normal_axis(axis or 0, node.ndim)
+    before, size, after = node.shape[:at], node.shape[at], node.shape[at + 1 :]
+    copies = broadcast_to(expand_dims(node, at + 1), (*before, size, repeats, *after))
+    return reshape(copies, (*before, size * repeats, *after))
+
+
+def tile(x: Operand, reps: int | Sequence[int]) -> Node:
+    """`x` laid side by side `reps` times along each axis, the last ones first: NumPy's `tile`."""
+    node = as_node(x)
+    counts = [reps] if isinstance(reps, int) else list(reps)
+    ndim = builtins.max(node.ndim, len(counts))
+    counts = [1] * (ndim - len(counts)) + counts
+    sizes = (1,) * (ndim - node.ndim) + node.shape
+    apart = reshape(node, tuple(entry for size in sizes for entry in (1, size)))
+    copies = broadcast_to(apart, tuple(e for count, size in zip(counts, sizes, strict=True) for e in (count, size)))
+    return reshape(copies, tuple(size * count for count, size in zip(counts, sizes, strict=True)))
+
+
+# ---- positions, and tensors of one value ----------------------------------------------------------------------------
+
+arange: Op = Op(
     "arange",
     Position(),
     lambda size: TensorType(np.dtype(np.int64), (size,)),
@@ -148,3 +202,18 @@ arange = Op(
     bind=lambda size: ((), {"size": shape_of(size)[0]}),
     doc="0, 1, ..., size - 1 as int64; the size may be symbolic.",
 )
+
+
+def full(shape: Any, value: Any, dtype: Any = None) -> Node:
+    """A tensor of this shape with `value` everywhere; of NumPy's dtype for it unless `dtype` is given."""
+    return broadcast_to(as_node(value) if dtype is None else const(value, dtype), shape)
+
+
+def zeros(shape: Any, dtype: Any = "float32") -> Node:
+    """A tensor of zeros."""
+    return full(shape, 0, dtype)
+
+
+def ones(shape: Any, dtype: Any = "float32") -> Node:
+    """A tensor of ones."""
+    return full(shape, 1, dtype)

@@ -10,20 +10,22 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TypeAlias
 
-from graphc.ir import (
+from graphc.ir import Node, postorder
+from graphc.kinds import (
+    Affine,
     Constant,
     Entry,
     Extent,
     Fold,
     Gather,
     Index,
-    Node,
     Position,
     Product,
     Read,
+    Scatter,
     Stored,
     View,
-    postorder,
+    affine,
 )
 from graphc.ops.shape import stretched
 from graphc.sizes import Dim, Shape
@@ -60,6 +62,8 @@ def depth_of(index: Index) -> int:
 
 
 def _entry_depth(entry: Entry) -> int:
+    if isinstance(entry, Affine):
+        return _entry_depth(entry.entry)
     if isinstance(entry, Read):
         return depth_of(entry.index)
     return 0 if entry is None else entry + 1
@@ -79,15 +83,48 @@ def operands(node: Node, index: Index) -> list[Cell]:
         assert source is not None, f"{node} is an alias"
         return [(node.args[0], source)]
     if isinstance(kind, Gather):
-        x, labels = node.args
-        picked = None if x.shape[-1] == 1 else Read(labels, index)
-        return [(labels, index), (x, (*index, picked))]
+        source = tuple(_plain(entry) for entry in kind.index(node, index))
+        return [*entry_cells(source), (node.args[0], source)]
     return [(arg, stretched(arg.shape, index)) for arg in node.args]
 
 
 def entry_cells(index: Index) -> list[Cell]:
     """The cells that an index is read from."""
-    return [(entry.node, entry.index) for entry in index if isinstance(entry, Read)]
+    inner = [entry.entry if isinstance(entry, Affine) else entry for entry in index]
+    return [(entry.node, entry.index) for entry in inner if isinstance(entry, Read)]
+
+
+def _plain(entry: Entry) -> Entry:
+    """An entry that reads an index from a leaf of indices, as that index."""
+    if isinstance(entry, Affine):
+        return affine(entry.start, entry.step, _plain(entry.entry))
+    while isinstance(entry, Read):
+        node, index, kind = entry.node, entry.index, entry.node.op.kind
+        if isinstance(kind, Position):
+            return index[0]
+        source = kind.index(node, index) if isinstance(kind, View) else None
+        if source is None:
+            return entry
+        entry = Read(node.args[0], source)
+    return entry
+
+
+def indexes_by_data(node: Node) -> bool:
+    """Whether a node reads or writes at indices that are themselves read, so that these must have been checked."""
+    kind = node.op.kind
+    return isinstance(kind, Gather) or (isinstance(kind, Scatter) and kind.adds)
+
+
+def pieces(scatter: Node) -> list[tuple[Cell, Index]]:
+    """What a scatter writes: each operand at its own index, and where that goes."""
+    kind = scatter.op.kind
+    assert isinstance(kind, Scatter)
+    found: list[tuple[Cell, Index]] = []
+    for piece in range(kind.pieces(scatter)):
+        own = natural(scatter.args[piece].shape)
+        goes = tuple(_plain(entry) for entry in kind.index(scatter, piece, own))
+        found.append(((scatter.args[piece], own), goes))
+    return found
 
 
 def is_leaf(node: Node) -> bool:
@@ -112,6 +149,8 @@ def body_cells(node: Node) -> list[Cell]:
         return [(matrix_source(a)[0], ()), (matrix_source(b)[0], ()), *((arg, ()) for arg in rest)]
     if isinstance(node.op.kind, Fold):
         return [(node.args[0], natural(node.args[0].shape))]
+    if isinstance(node.op.kind, Scatter):
+        return [cell for source, goes in pieces(node) for cell in (source, *entry_cells(goes))]
     return operands(node, natural(node.shape))
 
 
@@ -132,4 +171,7 @@ def matrix_source(node: Node) -> tuple[Node, Shape, bool]:
 
 def _is_swap(node: Node) -> bool:
     kind = node.op.kind
-    return isinstance(kind, View) and not kind.contiguous and node.ndim == 2 and kind.index(node, (0, 1)) == (1, 0)
+    if not isinstance(kind, View) or kind.contiguous or node.ndim not in (2, 3) or node.args[0].ndim != node.ndim:
+        return False
+    *batch, row, column = range(node.ndim)
+    return kind.index(node, (*batch, row, column)) == (*batch, column, row)

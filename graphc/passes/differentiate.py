@@ -14,12 +14,13 @@ from typing import Any
 from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
-from graphc.ir import Node, Stored, describe, made_for, toposort
-from graphc.ops.elementwise import zeros_like
+from graphc.ir import Node, describe, made_for, toposort
+from graphc.kinds import Stored
+from graphc.ops.choice import zeros_like
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape
 from graphc.reference import flattened, in_structure
-from graphc.rewrite import apply_rules, rewritten
+from graphc.rewrite import apply_rules, expanded, rewritten
 from graphc.rules import STABLE
 from graphc.sizes import Shape
 from graphc.state import Param
@@ -57,16 +58,25 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     check_loss(loss)
     for node in wrt:
         _check_float(node)
-    stable = rewritten([loss], lambda node: apply_rules(node, STABLE, opaque=wrt), opaque=wrt)[loss]
+    better = rewritten([loss, *wrt], lambda node: _differentiable(apply_rules(node, STABLE, opaque=wrt)), opaque=wrt)
+    stable, sources = better[loss], [better[node] for node in wrt]
     order = toposort([stable])
-    active = _active(order, wrt)
+    active = _active(order, sources)
     cotangents: dict[Node, Node] = {}
     if stable in active:
         cotangents[stable] = const(1, stable.dtype)
     for node in reversed(order):
         if node in cotangents and node.args and any(arg in active for arg in node.args):
             _propagate(node, cotangents, active)
-    return [_sized(cotangents[node], node) if node in cotangents else zeros_like(node) for node in wrt]
+    return [
+        _sized(cotangents[source], node) if source in cotangents else zeros_like(node)
+        for node, source in zip(wrt, sources, strict=True)
+    ]
+
+
+def _differentiable(node: Node) -> Node:
+    """A composite that has no gradient of its own as its formula."""
+    return node if node.op.grad is not None else expanded(node)
 
 
 def _sized(gradient: Node, like: Node) -> Node:

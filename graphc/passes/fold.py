@@ -8,7 +8,8 @@ overwrite. It pays only where the product has no other use, since one that is ne
 from __future__ import annotations
 
 from graphc.graph import Graph
-from graphc.ir import Node, Product, rebuilt
+from graphc.ir import Node, rebuilt
+from graphc.kinds import Product
 from graphc.passes.cone import matrix_source
 from graphc.rewrite import apply_rules, replaced
 from graphc.rules import GEMM

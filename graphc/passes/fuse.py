@@ -12,16 +12,17 @@ param is overwritten after every read of its old value; and no param changes, an
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
 from graphc.graph import Graph, Guard
-from graphc.ir import Constant, Fold, Gather, Node, Product, Scalar, Stored, View, rebuilt, toposort
+from graphc.ir import Node, rebuilt, toposort
 from graphc.kernel import Program
-from graphc.ops.elementwise import copy
+from graphc.kinds import Constant, Fold, Gather, Product, Scalar, Scan, Scatter, Stored, View
+from graphc.ops.choice import copy
 from graphc.ops.product import dot
-from graphc.passes.cone import body_cells, cone, is_alias, is_leaf, matrix_source, memory_of, natural
+from graphc.passes.cone import body_cells, cone, indexes_by_data, is_alias, is_leaf, matrix_source, memory_of, natural
 from graphc.passes.nest import Nest, writers
 from graphc.rewrite import everywhere, replaced
 
@@ -52,12 +53,14 @@ def fuse(graph: Graph) -> Program:
 
 
 def _in_memory(graph: Graph) -> Graph:
-    """Leaves that lie in no memory (an index, a number) are copied into some where a reshape needs them there."""
+    """Leaves that lie in no memory (an index, a number) are copied into some where they are needed there."""
+
+    def stored(node: Node) -> Node:
+        return node if _lies_in_memory(matrix_source(node)[0]) else copy(node, to="memory")
 
     def change(node: Node) -> Node:
-        if not (isinstance(node.op.kind, View) and node.op.kind.contiguous) or _lies_in_memory(node.args[0]):
-            return node
-        return rebuilt(node, (copy(node.args[0], to="memory"),))
+        wanted = len(node.args[:2]) if isinstance(node.op.kind, Product) else int(is_alias(node, natural(node.shape)))
+        return rebuilt(node, (*map(stored, node.args[:wanted]), *node.args[wanted:]))
 
     return everywhere(graph, change)
 
@@ -145,7 +148,7 @@ def _forced(node: Node) -> list[Node]:
     if isinstance(node.op.kind, Product):
         starts = [node.args[2]] if len(node.args) > 2 else []
         return [node, *starts, *(matrix_source(arg)[0] for arg in node.args[:2])]
-    if isinstance(node.op.kind, Fold):
+    if isinstance(node.op.kind, (Fold, Scan, Scatter)):
         return [node]
     return [memory_of(node)] if is_alias(node, natural(node.shape)) else []
 
@@ -218,11 +221,10 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
     """What each step must come after."""
     after: dict[Step, set[Step]] = {step: set() for step in steps}
     readers: dict[Node, set[Step]] = {}
-    index_guards = [guard for guard in graph.guards if guard.limit is not None]
+    checks = _checks(graph)
     for guard in graph.guards:
         if guard.condition in placed:
             after[guard].add(guard.condition)
-    conditions = set(toposort([guard.condition for guard in graph.guards if guard.limit is not None]))
     for node in (step for step in steps if isinstance(step, Node)):
         for read, _ in cone(body_cells(node), placed):
             source = read if read in placed else memory_of(read)
@@ -230,8 +232,8 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
                 after[node].add(source)
             elif isinstance(source.op.kind, Stored):
                 readers.setdefault(source, set()).add(node)
-            if isinstance(read.op.kind, Gather) or isinstance(node.op.kind, Gather):
-                after[node].update(guard for guard in index_guards if node not in conditions)
+            after[node].update(checks(read))
+        after[node].update(checks(node))
     for param, value in graph.updates:
         first, *rest = writers(param, value)
         after[first] |= (readers.get(param, set()) - {first, *rest}) | set(graph.guards)
@@ -240,10 +242,23 @@ def _constraints(graph: Graph, placed: Collection[Node], steps: Sequence[Step]) 
     return after
 
 
+def _checks(graph: Graph) -> Callable[[Node], Sequence[Guard]]:
+    """The guards that must have passed before a node is computed.
+
+    A check may itself use indices: those that the checks before it have passed.
+    """
+    guards = [guard for guard in graph.guards if guard.limit is not None]
+    used_by: dict[Node, int] = {}
+    for number, guard in enumerate(guards):
+        for node in toposort([guard.condition]):
+            used_by.setdefault(node, number)
+    return lambda node: guards[: used_by.get(node)] if indexes_by_data(node) else []
+
+
 def _overwrites_what_it_reads(writer: Node, param: Node, placed: Collection[Node]) -> bool:
     """Whether `writer`, computed into the param's memory, would read elements of it that it has overwritten."""
     own = natural(param.shape)
     read = [index for node, index in cone(body_cells(writer), placed) if memory_of(node) is param]
     if isinstance(writer.op.kind, Product):
         return len(read) > (param in writer.args[2:3])
-    return any(isinstance(writer.op.kind, Fold) or index != own for index in read)
+    return any(isinstance(writer.op.kind, (Fold, Scatter)) or index != own for index in read)

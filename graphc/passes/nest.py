@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from graphc.graph import Graph, Guard, is_numbered, names_of, printable
-from graphc.ir import Constant, Entry, Extent, Fold, Gather, Index, Node, Position, Product, Read, Scalar, Stored
+from graphc.ir import Node
 from graphc.kernel import (
     Alias,
     Buffer,
@@ -29,24 +29,43 @@ from graphc.kernel import (
     Program,
     Role,
     Store,
+    affine_code,
     constructor,
     element_code,
     index_code,
     index_name,
     number_code,
 )
+from graphc.kinds import (
+    Affine,
+    Constant,
+    Entry,
+    Extent,
+    Fold,
+    Index,
+    Position,
+    Product,
+    Read,
+    Scalar,
+    Scan,
+    Scatter,
+    Stored,
+)
 from graphc.passes.cone import (
     Cell,
     body_cells,
     cone,
     depth_of,
+    entry_cells,
     first_reduced,
+    indexes_by_data,
     is_alias,
     loops_of,
     matrix_source,
     memory_of,
     natural,
     operands,
+    pieces,
 )
 from graphc.sizes import Dim, Shape
 from graphc.types import symbols_of
@@ -110,6 +129,10 @@ class Nest:
             self._place_product(node)
         elif isinstance(node.op.kind, Fold):
             self._place_fold(node)
+        elif isinstance(node.op.kind, Scan):
+            self._place_scan(node)
+        elif isinstance(node.op.kind, Scatter):
+            self._place_scatter(node)
         else:
             self._place_elements(node)
         for read, index in cone(body_cells(node), self.placed):
@@ -121,9 +144,10 @@ class Nest:
         a, b, *rest = node.args
         scalars = self._values([(arg, ()) for arg in rest[1:]], [self.top])
         alpha, beta = scalars or (number_code(1, node.dtype), number_code(0, node.dtype))
-        rows, columns = (a.shape[0] if a.ndim == 2 else 1), (b.shape[1] if b.ndim == 2 else 1)
+        batch = a.shape[0] if a.ndim == 3 else None
+        rows, columns = (a.shape[-2] if a.ndim > 1 else 1), (b.shape[-1] if b.ndim > 1 else 1)
         left, right = self._operand(a), self._operand(b)
-        item = Gemm(self._home(node), left, right, alpha, beta, rows, b.shape[0], columns, node)
+        item = Gemm(self._home(node), left, right, alpha, beta, rows, a.shape[-1], columns, batch, node)
         self.top.items.append(item)
         self.paths[node] = [item]
 
@@ -153,11 +177,7 @@ class Nest:
             chain[-1].items.append(item)
             self._made(node, chain[-1], item, item.name, [*path, item])
             return
-        kernel = path[0]
-        assert isinstance(kernel, Kernel)
-        # A fold that reduces its outermost loop starts and ends inside the kernel, around the kernel's one loop.
-        around = kernel.body if outer == 0 else chain[outer].items
-        loop = next(item for item in around if isinstance(item, Loop) and item.body is chain[outer + 1].items)
+        around, loop = _around(chain, path, outer)
         if len(_reduced_levels(node)) == depth - outer:
             self._fold_to_scalar(node, x, chain, path, around, loop)
         else:
@@ -205,6 +225,59 @@ class Nest:
             Store(home, index, new, node),
         ]
 
+    def _place_scan(self, node: Node) -> None:
+        """`acc = 0` before the innermost loop, a step inside it; each element is known as soon as it is made."""
+        chain, path = self._open(node)
+        names = self._values(body_cells(node), chain)
+        kind, acc = node.op.kind, number_code(0, node.dtype)
+        assert isinstance(kind, Scan)
+        if node.shape[-1] != 1:
+            acc = self._fresh(node, "acc")
+            around, loop = _around(chain, path, len(chain) - 2)
+            around.insert(around.index(loop), Let(acc, number_code(0, node.dtype), (), node))
+            chain[-1].items.append(Let(acc, kind.step.format(*names, acc=acc), (acc, *names), node))
+            item = Let(self._fresh(node), acc, (acc,), node)
+        else:
+            item = Let(self._fresh(node), kind.step.format(*names, acc=acc), tuple(names), node)
+        chain[-1].items.append(item)
+        self._made(node, chain[-1], item, item.name, [*path, item])
+
+    def _place_scatter(self, node: Node) -> None:
+        """Zeros unless the pieces cover all, then loops of its own for each piece."""
+        kind, home = node.op.kind, self._home(node)
+        assert isinstance(kind, Scatter)
+        if not kind.covers:
+            chain = self._loops(node, node.shape)
+            index = tuple(map(index_code, natural(node.shape)))
+            chain[-1].items.append(Store(home, index, number_code(0, node.dtype), node))
+        for (source, own), goes in pieces(node):
+            chain = self._loops(node, source.shape)
+            name = self._value((source, own), self._prepared((source, own), goes, chain))
+            index = tuple(self._index_code(entry, chain) for entry in goes)
+            if kind.adds:
+                old, new = self._fresh(node), self._fresh(node)
+                code = f"{constructor(node.dtype)}({old} + {name})"
+                chain[-1].items += [Load(old, home, index, node), Let(new, code, (old, name), node)]
+                name = new
+            chain[-1].items.append(Store(home, index, name, node))
+        self.paths[node] = [self.top.items[-1]]
+
+    def _prepared(self, source: Cell, goes: Index, chain: Chain) -> Chain:
+        """The chain, with all that a piece needs computed as far out as it can be."""
+        for cell in cone([source, *entry_cells(goes)], self.placed):
+            self._value(cell, chain)
+        return chain
+
+    def _loops(self, node: Node, shape: Shape) -> Chain:
+        """New loops over a shape, at the end of the step."""
+        chain = [self.top]
+        for level, extent in enumerate(size for size in shape if size != 1):
+            item = self._new_loop(extent, level)
+            self.touched[item] = {node}
+            chain[-1].items.append(item)
+            chain.append(self.scopes[item])
+        return chain
+
     # ---- choosing loops ---------------------------------------------------------------------------------------------
 
     def _open(self, node: Node) -> tuple[Chain, list[Item]]:
@@ -247,7 +320,7 @@ class Nest:
             source = read if read in self.placed else memory_of(read)
             if source in self.paths:
                 found.append((self.paths[source], shared_loops(source, index) if source is read else 0))
-        gathers = isinstance(node.op.kind, Gather) or any(isinstance(read.op.kind, Gather) for read, _ in cells)
+        gathers = any(indexes_by_data(each) for each in (node, *(read for read, _ in cells)))
         param = self.first_writes.get(node)
         if param is not None:
             for reader, at in self.readers.get(param, []):
@@ -259,7 +332,7 @@ class Nest:
 
     def _shared_with_reader(self, writer: Node, index: Index | None) -> int:
         """The loops that a param's writer may share with one who reads its old value at `index`."""
-        if index is None or isinstance(writer.op.kind, Fold):
+        if index is None or isinstance(writer.op.kind, (Fold, Scatter)):
             return 0
         return shared_loops(writer, index)
 
@@ -310,6 +383,8 @@ class Nest:
         chain[depth].items.insert(0 if first else _here(chain, depth), item)
 
     def _index_code(self, entry: Entry, chain: Chain) -> str:
+        if isinstance(entry, Affine):
+            return affine_code(entry.start, entry.step, self._index_code(entry.entry, chain))
         return self._value((entry.node, entry.index), chain) if isinstance(entry, Read) else index_code(entry)
 
     # ---- memory -----------------------------------------------------------------------------------------------------
@@ -385,7 +460,7 @@ def _homes_of_leaves(graph: Graph) -> dict[Node, Buffer]:
 
 def shared_loops(source: Node, index: Index) -> int:
     """The outer loops that a reader of `source` at `index` may share with it: those whose index is the same in both."""
-    if isinstance(source.op.kind, Product):
+    if isinstance(source.op.kind, (Product, Scatter)):
         return 0
     limit = first_reduced(source) if isinstance(source.op.kind, Fold) else len(loops_of(source))
     shared = 0
@@ -401,6 +476,14 @@ def shared_loops(source: Node, index: Index) -> int:
 def _reduced_levels(fold: Node) -> list[int]:
     levels = natural(fold.args[0].shape)
     return [level for axis in fold.options["axes"] if isinstance(level := levels[axis], int)]
+
+
+def _around(chain: Chain, path: list[Item], level: int) -> tuple[list[Item], Loop]:
+    """The open loop at `level`, and the items around it; the outermost loop stands inside its kernel."""
+    kernel = path[0]
+    assert isinstance(kernel, Kernel)
+    items = kernel.body if level == 0 else chain[level].items
+    return items, next(item for item in items if isinstance(item, Loop) and item.body is chain[level + 1].items)
 
 
 def main_loop(kernel: Kernel) -> Loop:

@@ -10,7 +10,8 @@ import numpy as np
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import Node, Scalar, made_for
+from graphc.ir import Node, made_for
+from graphc.kinds import Scalar
 from graphc.rewrite import apply_rules, everywhere, expanded
 from graphc.rules import RULES
 

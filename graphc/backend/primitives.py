@@ -1,0 +1,149 @@
+"""The primitives of emitted code: Python functions with Numba overloads, so that it runs with and without JIT."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload
+
+Array = np.ndarray[Any, Any]
+
+f32, f64, i32, i64, u8 = np.float32, np.float64, np.int32, np.int64, np.uint8
+
+# ---- sums -----------------------------------------------------------------------------------------------------------
+
+
+def fold_add(total: Any, value: Any) -> Any:
+    """`total + value`, where the order of a sum's additions is free, so that it can run in vector lanes."""
+    return total + value
+
+
+@overload(fold_add)
+def _fold_add(total, value):
+    if isinstance(total, types.Float):
+        return lambda total, value: _reordered_add(total, value)
+    return lambda total, value: total + value
+
+
+@intrinsic
+def _reordered_add(typing_context, total, value):
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(*args, flags=("reassoc", "nsz", "contract"))
+
+    return total(total, total), generate
+
+
+# ---- whole quotients ------------------------------------------------------------------------------------------------
+# NumPy's npy_divmod: Numba's own differ from it at infinities and signed zeros. As Python they are NumPy's themselves.
+
+
+def floor_divide(a: Any, b: Any) -> Any:
+    """`floor(a / b)`; an integer divided by 0 is 0."""
+    return np.floor_divide(a, b)
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """What is left of a after floor_divide, with the sign of b; an integer divided by 0 leaves 0."""
+    return np.remainder(a, b)
+
+
+@overload(floor_divide)
+def _floor_divide(a, b):
+    def of_integers(a, b):
+        if b == 0:
+            return a - a
+        return -a if b == -1 else a // b
+
+    one, half = (np.float32(1), np.float32(0.5)) if a == types.float32 else (1.0, 0.5)
+
+    def of_floats(a, b):
+        if b == 0:
+            return a / b
+        mod = np.fmod(a, b)
+        quotient = (a - mod) / b
+        if mod != 0 and (b < 0) != (mod < 0):
+            quotient -= one
+        if quotient == 0:
+            return math.copysign(quotient, a / b)
+        whole = np.floor(quotient)
+        return whole + one if quotient - whole > half else whole
+
+    return of_floats if isinstance(a, types.Float) else of_integers
+
+
+@overload(remainder)
+def _remainder(a, b):
+    def of_integers(a, b):
+        return a - a if b == 0 or b == -1 else a % b
+
+    def of_floats(a, b):
+        mod = np.fmod(a, b)
+        if b == 0:
+            return mod
+        if mod == 0:
+            return math.copysign(mod, b)
+        return mod + b if (b < 0) != (mod < 0) else mod
+
+    return of_floats if isinstance(a, types.Float) else of_integers
+
+
+# ---- random bits ----------------------------------------------------------------------------------------------------
+
+ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
+
+
+def philox(position: Any, step: Any, seed: Any) -> int:
+    """Philox2x32-10 (Salmon et al. 2011): the first word for the counter (position, step) and the key seed."""
+    low, high, key = int(position) & WORD, int(step) & WORD, int(seed) & WORD
+    for _ in range(ROUNDS):
+        wide = low * MULTIPLIER
+        low, high = (wide >> 32) ^ key ^ high, wide & WORD
+        key = (key + WEYL) & WORD
+    return low
+
+
+@overload(philox)
+def _philox(position, step, seed):
+    word, multiplier, weyl, half = np.uint64(WORD), np.uint64(MULTIPLIER), np.uint64(WEYL), np.uint64(32)
+
+    def implementation(position, step, seed):
+        low, high, key = np.uint64(position) & word, np.uint64(step) & word, np.uint64(seed) & word
+        for _ in range(ROUNDS):
+            wide = low * multiplier
+            low, high = (wide >> half) ^ key ^ high, wide & word
+            key = (key + weyl) & word
+        return np.int64(low)
+
+    return implementation
+
+
+# ---- arrays at addresses --------------------------------------------------------------------------------------------
+
+
+def array_at(address: Any, shape: tuple[int, ...], dtype: Any) -> Array:
+    """The C-ordered array that lies at an address; it does not own its memory."""
+    count = int(np.prod(shape))
+    memory = (ctypes.c_byte * (count * np.dtype(dtype).itemsize)).from_address(int(address))
+    return np.frombuffer(memory, dtype, count).reshape(shape)
+
+
+@overload(array_at)
+def _array_at(address, shape, dtype):
+    def implementation(address, shape, dtype):
+        return numba.carray(_pointer(address), shape, dtype)
+
+    return implementation
+
+
+@intrinsic
+def _pointer(typing_context: Any, address: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+
+    return types.voidptr(types.int64), generate
