@@ -271,7 +271,7 @@ def size_code(size: Dim) -> str:
     if not isinstance(size, Size):
         return str(size)
     text = " + ".join(
-        "*".join([*([str(c)] if c != 1 or not factors else []), *map(_factor_code, factors)])
+        "-" * (c == -1) + "*".join([*([str(c)] if abs(c) != 1 or not factors else []), *map(_factor_code, factors)])
         for factors, c in size.terms
     )
     return text.replace("+ -", "- ")

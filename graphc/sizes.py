@@ -35,9 +35,8 @@ class Size:
     __slots__ = ("_text", "terms")
 
     def __init__(self, terms: Mapping[Monomial, int]) -> None:
-        self.terms: tuple[tuple[Monomial, int], ...] = tuple(
-            sorted(((m, c) for m, c in terms.items() if c), key=lambda term: (not term[0], term[0]))
-        )  # the number last: batch-1
+        ordered = sorted(((m, c) for m, c in terms.items() if c), key=lambda term: (term[1] < 0, not term[0], term[0]))
+        self.terms: tuple[tuple[Monomial, int], ...] = tuple(ordered)  # as people write it: batch-1, 3-batch
         text = "+".join(_spell(monomial, coefficient) for monomial, coefficient in self.terms)
         self._text = text.replace("+-", "-")
 
@@ -90,8 +89,9 @@ Shape: TypeAlias = tuple[Dim, ...]
 
 
 def _spell(monomial: Monomial, coefficient: int) -> str:
-    factors = [str(coefficient)] if coefficient != 1 or not monomial else []
-    return "*".join([*factors, *monomial])
+    if monomial and abs(coefficient) == 1:
+        return "-" * (coefficient < 0) + "*".join(monomial)
+    return "*".join([str(coefficient), *monomial])
 
 
 def _terms(size: Dim) -> tuple[tuple[Monomial, int], ...]:

@@ -53,8 +53,8 @@ def test_division_that_leaves_a_rest_is_no_size() -> None:
 
 def test_a_size_reads_like_a_formula() -> None:
     batch = Size.symbol("batch")
-    assert str(batch * 8 + 3) == "3+8*batch"
-    assert str(batch * -1 + 3) == "3-1*batch"
+    assert str(batch * 8 + 3) == "8*batch+3"
+    assert str(batch * -1 + 3) == "3-batch"
     assert batch == "batch"
     assert symbols(batch * Size.symbol("time")) == {"batch", "time"}
     assert product([2, batch, 3]) == batch * 6

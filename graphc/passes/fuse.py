@@ -22,8 +22,9 @@ from graphc.kernel import Program
 from graphc.kinds import Constant, Fold, Gather, Product, Scalar, Scan, Scatter, Stored, View
 from graphc.ops.choice import copy
 from graphc.ops.product import dot
+from graphc.passes.bodies import writers
 from graphc.passes.cone import body_cells, cone, indexes_by_data, is_alias, is_leaf, matrix_source, memory_of, natural
-from graphc.passes.nest import Nest, writers
+from graphc.passes.nest import Nest
 from graphc.rewrite import everywhere, replaced
 
 CHEAP = 8

@@ -1,22 +1,18 @@
 """Building loops: each placed node goes into the earliest loops that may hold it.
 
 Two placed nodes share the loops in which the later one reads the earlier one at the loops' own indices; from there on
-the later one comes strictly after. A value that is read in the loop body that made it stays a scalar; any other
-reader finds it in memory. What does not depend on a loop's index is computed before that loop.
+the later one comes strictly after. What the bodies of the loops hold is in bodies.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
-from graphc.graph import Graph, Guard, is_numbered, names_of, printable
+from graphc.graph import Graph, Guard
 from graphc.ir import Node
 from graphc.kernel import (
-    Alias,
-    Buffer,
     Check,
     Gemm,
     Item,
@@ -25,11 +21,7 @@ from graphc.kernel import (
     Load,
     Loop,
     Operand,
-    Place,
-    Program,
-    Role,
     Store,
-    affine_code,
     constructor,
     element_code,
     index_code,
@@ -37,89 +29,48 @@ from graphc.kernel import (
     number_code,
 )
 from graphc.kinds import (
-    Affine,
-    Constant,
-    Entry,
-    Extent,
     Fold,
     Index,
-    Position,
     Product,
-    Read,
     Scalar,
     Scan,
     Scatter,
     Stored,
 )
+from graphc.passes.bodies import Bodies, Chain, Scope, writers
 from graphc.passes.cone import (
     Cell,
     body_cells,
     cone,
-    depth_of,
     entry_cells,
     first_reduced,
     indexes_by_data,
-    is_alias,
     loops_of,
     matrix_source,
     memory_of,
     natural,
-    operands,
     pieces,
 )
 from graphc.sizes import Dim, Shape
-from graphc.types import symbols_of
 
 
-@dataclass(eq=False)
-class Scope:
-    """A body under construction: the step's own, or one loop's. `known` has the scalars that its items compute."""
-
-    items: list[Item]
-    holder: Item | None = None  # the item of the enclosing body that holds this one
-    known: dict[Cell, tuple[str, Item]] = field(default_factory=dict)
-
-
-Chain = list[Scope]  # the step's body, then one scope for each open loop, outermost first
-
-
-class Nest:
+class Nest(Bodies):
     """The program under construction: place() and check() in order, then program()."""
 
     def __init__(self, graph: Graph, placed: Collection[Node]) -> None:
-        self.graph = graph
-        self.placed = placed
-        self.numbers = {node: name[1:] for node, name in names_of(graph).items() if is_numbered(node)}
-        self.top = Scope([])
+        super().__init__(graph, placed)
         self.scopes: dict[Item, Scope] = {}
         self.touched: dict[Item, set[Node]] = {}  # what is read or made in each loop
         # Where each step stands: the item that holds it in the step's body, in that item's loop, and so on.
         self.paths: dict[Node | Guard, list[Item]] = {}
-        self.made: dict[Node, tuple[Scope, Item, str]] = {}
         self.readers: dict[Node, list[tuple[Node, Index | None]]] = {}
-        self.homes = _homes_of_leaves(graph)
-        self.in_memory: set[Node] = set()  # placed nodes that are stored where they are made
-        self.scratch: list[Buffer] = []
-        self.taken: set[str] = set()
         self.first_writes = {writers(param, value)[0]: param for param, value in graph.updates}
-        self._claim_places()
-
-    def _claim_places(self) -> None:
-        """Outputs and next values are computed straight into the caller's memory."""
-        for number, value in enumerate(self.graph.outputs):
-            buffer = Buffer(f"out{number}", f"output {number}", value.type, Role.OUTPUT, value)
-            self.homes[value] = buffer
-            self.in_memory.add(value)
-        for param, value in self.graph.updates:
-            for writer in writers(param, value):
-                self.homes[writer] = self.homes[param]
-                self.in_memory.add(writer)
 
     # ---- placing ----------------------------------------------------------------------------------------------------
 
     def check(self, guard: Guard) -> None:
         """Leaves the step here if the guard's condition does not hold."""
-        item = Check(self._value((guard.condition, ()), [self.top]), self.graph.guards.index(guard), guard.rule)
+        item = Check(self.value((guard.condition, ()), [self.top]), self.graph.guards.index(guard), guard.rule)
         self.top.items.append(item)
         self.paths[guard] = [item]
 
@@ -142,24 +93,24 @@ class Nest:
 
     def _place_product(self, node: Node) -> None:
         a, b, *rest = node.args
-        scalars = self._values([(arg, ()) for arg in rest[1:]], [self.top])
+        scalars = self.values([(arg, ()) for arg in rest[1:]], [self.top])
         alpha, beta = scalars or (number_code(1, node.dtype), number_code(0, node.dtype))
         batch = a.shape[0] if a.ndim == 3 else None
         rows, columns = (a.shape[-2] if a.ndim > 1 else 1), (b.shape[-1] if b.ndim > 1 else 1)
         left, right = self._operand(a), self._operand(b)
-        item = Gemm(self._home(node), left, right, alpha, beta, rows, a.shape[-1], columns, batch, node)
+        item = Gemm(self.home(node), left, right, alpha, beta, rows, a.shape[-1], columns, batch, node)
         self.top.items.append(item)
         self.paths[node] = [item]
 
     def _operand(self, node: Node) -> Operand:
         source, shape, transposed = matrix_source(node)
-        return Operand(self._place_of(source, shape), transposed)
+        return Operand(self.place_of(source, shape), transposed)
 
     def _place_elements(self, node: Node) -> None:
         chain, path = self._open(node)
-        names = self._values(body_cells(node), chain)
+        names = self.values(body_cells(node), chain)
         code = names[-1] if not isinstance(node.op.kind, Scalar) else element_code(node, names)
-        item = Let(self._fresh(node), code, tuple(names), node)
+        item = Let(self.fresh(node), code, tuple(names), node)
         chain[-1].items.append(item)
         self._made(node, chain[-1], item, item.name, [*path, item])
 
@@ -170,10 +121,10 @@ class Nest:
 
     def _place_fold(self, node: Node) -> None:
         chain, path = self._open(node)
-        (x,) = self._values(body_cells(node), chain)
+        (x,) = self.values(body_cells(node), chain)
         outer, depth = first_reduced(node), len(chain) - 1
         if outer == depth:  # only axes of size 1 are reduced
-            item = Let(self._fresh(node), x, (x,), node)
+            item = Let(self.fresh(node), x, (x,), node)
             chain[-1].items.append(item)
             self._made(node, chain[-1], item, item.name, [*path, item])
             return
@@ -191,7 +142,7 @@ class Nest:
         kind, outer = node.op.kind, first_reduced(node)
         assert isinstance(kind, Fold)
         wide = kind.wide and node.dtype == np.float32
-        name, acc = self._fresh(node), self._fresh(node, "acc")
+        name, acc = self.fresh(node), self.fresh(node, "acc")
         number = np.dtype(np.float64) if wide else node.dtype
         around.insert(around.index(loop), Let(acc, number_code(kind.init(node.dtype), number), (), node))
         step = kind.step.format(acc=acc, x=f"{constructor(number)}({x})" if wide else x)
@@ -212,13 +163,13 @@ class Nest:
             for axis, level in enumerate(levels)
             if axis not in axes or node.options["keepdims"]
         )
-        home, index = self._home(node), tuple(map(index_code, kept))
+        home, index = self.home(node), tuple(map(index_code, kept))
         fill: Item = Store(home, index, number_code(kind.init(node.dtype), node.dtype), node)
         extents = loops_of(node)
         for level in sorted((e for e in kept if isinstance(e, int) and e >= first_reduced(node)), reverse=True):
             fill = Loop(index_name(level), extents[level], [fill])
         around.insert(around.index(loop), fill)
-        old, new = self._fresh(node), self._fresh(node)
+        old, new = self.fresh(node), self.fresh(node)
         chain[-1].items += [
             Load(old, home, index, node),
             Let(new, kind.step.format(acc=old, x=x), (old, x), node),
@@ -228,23 +179,23 @@ class Nest:
     def _place_scan(self, node: Node) -> None:
         """`acc = 0` before the innermost loop, a step inside it; each element is known as soon as it is made."""
         chain, path = self._open(node)
-        names = self._values(body_cells(node), chain)
+        names = self.values(body_cells(node), chain)
         kind, acc = node.op.kind, number_code(0, node.dtype)
         assert isinstance(kind, Scan)
         if node.shape[-1] != 1:
-            acc = self._fresh(node, "acc")
+            acc = self.fresh(node, "acc")
             around, loop = _around(chain, path, len(chain) - 2)
             around.insert(around.index(loop), Let(acc, number_code(0, node.dtype), (), node))
             chain[-1].items.append(Let(acc, kind.step.format(*names, acc=acc), (acc, *names), node))
-            item = Let(self._fresh(node), acc, (acc,), node)
+            item = Let(self.fresh(node), acc, (acc,), node)
         else:
-            item = Let(self._fresh(node), kind.step.format(*names, acc=acc), tuple(names), node)
+            item = Let(self.fresh(node), kind.step.format(*names, acc=acc), tuple(names), node)
         chain[-1].items.append(item)
         self._made(node, chain[-1], item, item.name, [*path, item])
 
     def _place_scatter(self, node: Node) -> None:
         """Zeros unless the pieces cover all, then loops of its own for each piece."""
-        kind, home = node.op.kind, self._home(node)
+        kind, home = node.op.kind, self.home(node)
         assert isinstance(kind, Scatter)
         if not kind.covers:
             chain = self._loops(node, node.shape)
@@ -252,10 +203,10 @@ class Nest:
             chain[-1].items.append(Store(home, index, number_code(0, node.dtype), node))
         for (source, own), goes in pieces(node):
             chain = self._loops(node, source.shape)
-            name = self._value((source, own), self._prepared((source, own), goes, chain))
-            index = tuple(self._index_code(entry, chain) for entry in goes)
+            name = self.value((source, own), self._prepared((source, own), goes, chain))
+            index = tuple(self.index_code(entry, chain) for entry in goes)
             if kind.adds:
-                old, new = self._fresh(node), self._fresh(node)
+                old, new = self.fresh(node), self.fresh(node)
                 code = f"{constructor(node.dtype)}({old} + {name})"
                 chain[-1].items += [Load(old, home, index, node), Let(new, code, (old, name), node)]
                 name = new
@@ -265,7 +216,7 @@ class Nest:
     def _prepared(self, source: Cell, goes: Index, chain: Chain) -> Chain:
         """The chain, with all that a piece needs computed as far out as it can be."""
         for cell in cone([source, *entry_cells(goes)], self.placed):
-            self._value(cell, chain)
+            self.value(cell, chain)
         return chain
 
     def _loops(self, node: Node, shape: Shape) -> Chain:
@@ -336,127 +287,6 @@ class Nest:
             return 0
         return shared_loops(writer, index)
 
-    # ---- values -----------------------------------------------------------------------------------------------------
-
-    def _values(self, cells: Sequence[Cell], chain: Chain) -> list[str]:
-        """The scalars that hold `cells` in the innermost scope; what they need is computed as far out as it can be."""
-        for cell in cone(cells, self.placed):
-            self._value(cell, chain)
-        return [self._value(cell, chain) for cell in cells]
-
-    def _value(self, cell: Cell, chain: Chain) -> str:
-        node, index = cell
-        kind = node.op.kind
-        if isinstance(kind, Constant) and not node.shape:
-            return number_code(node.options["literal"].array[()], node.dtype)
-        if isinstance(kind, Position):
-            return self._index_code(index[0], chain)
-        inlined = node not in self.placed and not is_alias(node, index)
-        if inlined and not isinstance(kind, (Scalar, Extent, Stored, Constant)):
-            return self._value(operands(node, index)[-1], chain)
-        depth = depth_of(index)
-        known = self._known(cell, chain, depth)
-        if known is not None:
-            return known
-        if inlined and isinstance(kind, (Scalar, Extent)):
-            names = [self._value(each, chain) for each in operands(node, index)]
-            item: Let | Load = Let(self._fresh(node), element_code(node, names), tuple(names), node)
-        else:
-            codes = tuple(self._index_code(entry, chain) for entry in index)
-            item = Load(self._fresh(node), self._place_of(node, node.shape), codes, node)
-        self._insert(item, chain, depth)
-        chain[depth].known[cell] = (item.name, item)
-        return item.name
-
-    def _known(self, cell: Cell, chain: Chain, depth: int) -> str | None:
-        """The scalar that already holds `cell` at this point of the program."""
-        for at in range(depth, -1, -1):
-            scope = chain[at]
-            if cell in scope.known:
-                name, item = scope.known[cell]
-                if scope.items.index(item) < _here(chain, at):
-                    return name
-        return None
-
-    def _insert(self, item: Let | Load, chain: Chain, depth: int) -> None:
-        first = isinstance(item.origin.op.kind, Extent)  # a size is known from the start
-        chain[depth].items.insert(0 if first else _here(chain, depth), item)
-
-    def _index_code(self, entry: Entry, chain: Chain) -> str:
-        if isinstance(entry, Affine):
-            return affine_code(entry.start, entry.step, self._index_code(entry.entry, chain))
-        return self._value((entry.node, entry.index), chain) if isinstance(entry, Read) else index_code(entry)
-
-    # ---- memory -----------------------------------------------------------------------------------------------------
-
-    def _place_of(self, node: Node, shape: Shape) -> Place:
-        """Where `node` is found in memory, under `shape`."""
-        source = node if node in self.placed else memory_of(node)
-        buffer = self._home(source)
-        return buffer if buffer.type.shape == shape else Alias(buffer, shape)
-
-    def _home(self, node: Node) -> Buffer:
-        """The memory of a leaf or of a placed node, which from now on is stored there."""
-        self.in_memory.add(node)
-        if node not in self.homes:
-            number = self.numbers[node]
-            self.homes[node] = Buffer(f"t{number}", f"%{number}", node.type, Role.SCRATCH, node)
-            self.scratch.append(self.homes[node])
-        return self.homes[node]
-
-    def _fresh(self, node: Node, prefix: str = "v") -> str:
-        """A name for a scalar: v7 computes %7; its further copies are v7_2, v7_3."""
-        stem = prefix + self.numbers.get(node, self.homes[node].name if node in self.homes else "")
-        name, copies = stem, 1
-        while name in self.taken:
-            copies += 1
-            name = f"{stem}_{copies}"
-        self.taken.add(name)
-        return name
-
-    # ---- the result -------------------------------------------------------------------------------------------------
-
-    def program(self) -> Program:
-        """The finished program: every value that is read from memory is also stored there."""
-        for node, (scope, item, name) in self.made.items():
-            if node in self.in_memory:
-                home = self._home(node)
-                index = tuple(map(index_code, natural(node.shape)))
-                scope.items.insert(scope.items.index(item) + 1, Store(home, index, name, node))
-        kernels = [item for item in self.top.items if isinstance(item, Kernel)]
-        for number, kernel in enumerate(kernels):
-            kernel.name = f"k{number}"
-        leaves = [
-            buffer for node, buffer in self.homes.items() if buffer.node is node and buffer.role is not Role.SCRATCH
-        ]
-        return Program(
-            self.graph,
-            tuple(dict.fromkeys(name for node in self.graph.inputs for name in sorted(symbols_of(node.shape)))),
-            [buffer for buffer in leaves if buffer.role is Role.INPUT],
-            [buffer for buffer in leaves if buffer.role in (Role.PARAM, Role.CONSTANT)],
-            [buffer for buffer in leaves if buffer.role is Role.OUTPUT],
-            self.scratch,
-            self.top.items,
-        )
-
-
-def writers(param: Node, value: Node) -> list[Node]:
-    """The nodes that write into a param's memory, in order: its next value, or a product's start and the product."""
-    starts = value.args[2:3] if isinstance(value.op.kind, Product) else ()
-    return [*(start for start in starts if start is not param), value]
-
-
-def _homes_of_leaves(graph: Graph) -> dict[Node, Buffer]:
-    homes: dict[Node, Buffer] = {}
-    for number, node in enumerate(graph.inputs):
-        homes[node] = Buffer(f"x{number}", printable(str(node.name)), node.type, Role.INPUT, node)
-    for number, node in enumerate(graph.params):
-        homes[node] = Buffer(f"p{number}", printable(str(node.name)), node.type, Role.PARAM, node)
-    for node in graph.nodes:
-        if isinstance(node.op.kind, Constant) and node.shape:
-            homes[node] = Buffer(f"c{len(homes)}", f"constant {len(homes)}", node.type, Role.CONSTANT, node)
-    return homes
-
 
 def shared_loops(source: Node, index: Index) -> int:
     """The outer loops that a reader of `source` at `index` may share with it: those whose index is the same in both."""
@@ -489,13 +319,3 @@ def _around(chain: Chain, path: list[Item], level: int) -> tuple[list[Item], Loo
 def main_loop(kernel: Kernel) -> Loop:
     """The loop that a kernel is built around: its last, since loops before it only prepare."""
     return [item for item in kernel.body if isinstance(item, Loop)][-1]
-
-
-def _here(chain: Chain, depth: int) -> int:
-    """Where the next item belongs in the body at `depth`: before the item that holds the open loop, else at the end."""
-    items = chain[depth].items
-    if depth == len(chain) - 1:
-        return len(items)
-    holder = chain[depth + 1].holder
-    assert holder is not None
-    return items.index(holder)
