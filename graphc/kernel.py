@@ -270,11 +270,13 @@ def size_code(size: Dim) -> str:
     """A size as code: the symbol `batch` is the variable `n_batch`."""
     if not isinstance(size, Size):
         return str(size)
-    text = " + ".join(
-        "-" * (c == -1) + "*".join([*([str(c)] if abs(c) != 1 or not factors else []), *map(_factor_code, factors)])
-        for factors, c in size.terms
-    )
-    return text.replace("+ -", "- ")
+    return " + ".join(_term_code(*term) for term in size.terms).replace("+ -", "- ")
+
+
+def _term_code(factors: tuple[str, ...], coefficient: int) -> str:
+    if factors and abs(coefficient) == 1:
+        return "-" * (coefficient < 0) + "*".join(map(_factor_code, factors))
+    return "*".join([str(coefficient), *map(_factor_code, factors)])
 
 
 def _factor_code(factor: str) -> str:
