@@ -14,9 +14,12 @@ from graphc.errors import (
 from graphc.gradcheck import check_gradient as check_gradient
 from graphc.ir import Node as Node
 from graphc.losses import (
+    binary_cross_entropy as binary_cross_entropy,
     cross_entropy as cross_entropy,
+    huber as huber,
     mae as mae,
     mse as mse,
+    sigmoid_cross_entropy as sigmoid_cross_entropy,
     softmax_cross_entropy as softmax_cross_entropy,
 )
 from graphc.ops.activation import (
@@ -24,6 +27,7 @@ from graphc.ops.activation import (
     gelu as gelu,
     hard_sigmoid as hard_sigmoid,
     leaky_relu as leaky_relu,
+    log_sigmoid as log_sigmoid,
     relu as relu,
     selu as selu,
     sigmoid as sigmoid,
@@ -117,6 +121,7 @@ from graphc.ops.index import (
     take as take,
     take_along_axis as take_along_axis,
 )
+from graphc.ops.likelihood import xlogy as xlogy
 from graphc.ops.pieces import (
     concatenate as concatenate,
     flip as flip,

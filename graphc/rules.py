@@ -11,8 +11,9 @@ gradient of the better formula is the better gradient.
 from __future__ import annotations
 
 from graphc.ir import Node
+from graphc.ops.activation import log_sigmoid
 from graphc.ops.arithmetic import divide, multiply, negative
-from graphc.ops.index import softmax_nll
+from graphc.ops.likelihood import sigmoid_nll, softmax_nll
 from graphc.ops.product import gemm
 from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, reshape, transpose
@@ -50,6 +51,22 @@ STABLE = (
         lambda z, axis: log_softmax(z, axis),
         example=(("axis", -1),),
     ),
+    Rule(
+        "xlogy-of-softmax",
+        ("xlogy", "t", ("softmax", "z", {"axis": "axis"})),
+        lambda t, z, axis: multiply(t, log_softmax(z, axis)),
+        when=lambda t, z, axis: broadcast(t.shape, z.shape) == z.shape,
+        example=(("axis", -1),),
+    ),
+    Rule(
+        "nll-of-sigmoid",
+        ("bernoulli_nll", ("sigmoid", "z"), "t"),
+        lambda z, t: sigmoid_nll(z, t),
+        example=(("z", "moderate"),),  # where p is neither 0 nor 1, whose logarithms are cut off
+    ),
+    Rule("log-of-sigmoid", ("log", ("sigmoid", "z")), lambda z: log_sigmoid(z)),
+    Rule("log-of-one-minus-sigmoid", ("log", ("subtract", 1.0, ("sigmoid", "z"))), lambda z: log_sigmoid(negative(z))),
+    Rule("log1p-of-minus-sigmoid", ("log1p", ("negative", ("sigmoid", "z"))), lambda z: log_sigmoid(negative(z))),
 )
 
 ALGEBRA = (

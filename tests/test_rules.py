@@ -37,6 +37,8 @@ def operand(name: str, spec: Any, values: Any) -> Any:
         return gc.param(name, np.array([0, 3, 1]))
     if spec == "scalar":
         return gc.param(name, np.float64(0.3))
+    if spec == "moderate":
+        return gc.param(name, np.clip(values((3, 4)), -5, 5))
     if spec == "positive":
         return gc.param(name, np.abs(values((3, 4))))
     if name in ("dtype",):

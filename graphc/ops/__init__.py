@@ -9,6 +9,7 @@ from graphc.ops import (
     functions as functions,
     getitem as getitem,
     index as index,
+    likelihood as likelihood,
     pieces as pieces,
     product as product,
     random as random,

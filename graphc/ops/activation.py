@@ -70,6 +70,11 @@ softplus = derived(
     lambda a: np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a))),
     lambda g, y, a: (g * sigmoid(a),), doc="`log(1 + exp(a))`, finite wherever a is.",
 )
+log_sigmoid = derived(
+    "log_sigmoid", lambda a: minimum(a, 0) - log1p(exp(-absolute(a))),
+    lambda a: np.minimum(a, 0) - np.log1p(np.exp(-np.abs(a))),
+    lambda g, y, a: (g * sigmoid(-a),), doc="`log(sigmoid(a))`, finite wherever a is.",
+)
 
 # fmt: on
 

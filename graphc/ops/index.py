@@ -16,7 +16,6 @@ from graphc.ops.choice import astype, equal, logical_or
 from graphc.ops.reduce import count, sum
 from graphc.ops.scalar import BOOL, elementwise
 from graphc.ops.shape import arange, expand_dims, reshape, stretched
-from graphc.ops.softmax import logsumexp, logsumexp_of_array, softmax
 from graphc.sizes import Dim, Shape
 from graphc.types import TensorType, broadcast, normal_axis, shape_of, supported_dtype
 
@@ -201,55 +200,26 @@ one_hot = Op(
 # ---- pick -----------------------------------------------------------------------------------------------------------
 
 
-def _pick_type(x: TensorType, labels: TensorType) -> TensorType:
+def pick_type(x: TensorType, labels: TensorType) -> TensorType:
     check_labels(labels)
     if x.ndim == 0 or x.shape[:-1] != labels.shape:
         raise ShapeError(f"wants one label for each row of x, got x {x} and labels {labels}")
     return TensorType(x.dtype, labels.shape)
 
 
-def _pick(x: Any, labels: Any) -> Any:
+def pick_of_array(x: Any, labels: Any) -> Any:
     return np.take_along_axis(x, labels[..., None].astype(np.int64), axis=-1)[..., 0]
 
 
 pick = Op(
     "pick",
     Gather(lambda node, index: (*index, None if node.args[0].shape[-1] == 1 else Read(node.args[1], index))),
-    _pick_type,
-    _pick,
+    pick_type,
+    pick_of_array,
     lambda g, y, x, labels: (expand_dims(g, -1) * one_hot(labels, x.shape[-1], x.dtype), None),
     lambda x, labels: ((as_node(x), as_node(labels)), {}),
     limits=lambda x, labels: [Limit(labels, x.shape[-1])],
     doc="One element of each row: x[..., labels[...]]; labels lie in range(x.shape[-1]).",
-)
-
-# ---- the loss of a classifier, one row each -------------------------------------------------------------------------
-
-
-def _nll_type(z: TensorType, labels: TensorType) -> TensorType:
-    if not z.floating:
-        raise DtypeError(f"wants float logits, got {z}")
-    return _pick_type(z, labels)
-
-
-def _nll(z: Any, labels: Any) -> Any:
-    return logsumexp_of_array(z, (z.ndim - 1,)) - _pick(z, labels)
-
-
-def _nll_grad(g: Node, y: Node, z: Node, labels: Node) -> tuple[Node, None]:
-    return expand_dims(g, -1) * (softmax(z) - one_hot(labels, z.shape[-1], z.dtype)), None
-
-
-softmax_nll = Op(
-    "softmax_nll",
-    Composite(lambda z, labels: logsumexp(z, -1) - pick(z, labels)),
-    _nll_type,
-    _nll,
-    _nll_grad,
-    lambda z, labels: ((as_node(z), as_node(labels)), {}),
-    limits=lambda z, labels: [Limit(labels, z.shape[-1])],
-    analytic=True,
-    doc="`-log(softmax(z))` at each row's label, finite for any finite logits; its gradient is `softmax - onehot`.",
 )
 
 # ---- are all labels in their range? ---------------------------------------------------------------------------------
