@@ -1,5 +1,6 @@
 """graphc: a symbolic graph becomes one native training step. Public names, no logic."""
 
+from graphc import nn as nn
 from graphc.compiler import Function as Function, compile as compile
 from graphc.constants import const as const
 from graphc.errors import (
@@ -82,6 +83,7 @@ from graphc.ops.choice import (
     where as where,
     zeros_like as zeros_like,
 )
+from graphc.ops.custom import custom_gradient as custom_gradient
 from graphc.ops.diagonal import (
     diag as diag,
     diagonal as diagonal,

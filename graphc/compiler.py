@@ -62,6 +62,8 @@ def compile(
     if not isinstance(optimizer, (Optimizer, type(None))):
         raise GraphError(f"an optimizer is one of gc's, such as gc.SGD(lr=0.1), got {optimizer!r}")
     next_values = tuple((param, as_node(value)) for param, value in (updates or {}).items())
+    if optimizer is not None or updates:
+        next_values += _advancing([*nodes, *(value for _, value in next_values)], updates or {})
     graph = Graph(
         name or "step",
         _ordered_inputs([*nodes, *(value for _, value in next_values)], inputs),
@@ -77,6 +79,12 @@ def compile(
     graph = _guarded(graph, finite)
     check(graph)
     return Function(graph, outputs, optimizer)
+
+
+def _advancing(roots: Sequence[Node], updates: Mapping[Param, Node]) -> tuple[tuple[Param, Node], ...]:
+    """The updates of params that change by themselves at each step that trains, such as a counter of steps."""
+    used = [node for node in toposort(roots) if isinstance(node, Param) and node not in updates]
+    return tuple((param, param.next_value) for param in used if param.next_value is not None)
 
 
 def _ordered_inputs(roots: Sequence[Node], inputs: Sequence[Node] | None) -> tuple[Node, ...]:

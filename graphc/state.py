@@ -36,15 +36,17 @@ def _checked(name: str) -> str:
 class Param(Node):
     """State that lives between calls; `.value` is its live array."""
 
-    __slots__ = ("_value", "trainable")
+    __slots__ = ("_value", "next_value", "trainable")
 
     _value: Array
     trainable: bool
+    next_value: Node | None  # what it is after each step that trains, unless an update says otherwise
 
     def __init__(self, name: str, value: Array, trainable: bool) -> None:
         super().__init__(PARAM, (), (), TensorType(value.dtype, value.shape), _checked(name))
         object.__setattr__(self, "_value", value)
         object.__setattr__(self, "trainable", trainable)
+        object.__setattr__(self, "next_value", None)
 
     @property
     def value(self) -> Array:
@@ -97,6 +99,13 @@ def param(
     if value.shape != fixed:
         raise ShapeError(f"param {name}: its initializer made shape {value.shape} for {fixed}")
     return Param(name, value, trainable)
+
+
+def counter(name: str) -> Param:
+    """A param that counts the steps that train, from 0."""
+    steps = Param(name, np.zeros((), np.int64), trainable=False)
+    object.__setattr__(steps, "next_value", steps + 1)
+    return steps
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:

@@ -19,7 +19,7 @@ FLOORS = (
     ("constants", "graph", "state"),
     ("kernel", "reference", "rewrite", "verify"),
     ("ops",),
-    ("losses", "optim", "rules"),
+    ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
     ("compiler", "gradcheck"),
     ("__init__",),

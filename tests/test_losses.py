@@ -84,3 +84,86 @@ def test_second_derivatives_exist(rng: np.random.Generator) -> None:
     product = evaluate(gc.grad(gc.sum(first * direction), z))
     p = evaluate(gc.softmax(z))
     np.testing.assert_allclose(product, p * direction - p * (p @ direction), rtol=1e-13)
+
+
+# ---- yes and no -----------------------------------------------------------------------------------------------------
+
+BINARY_FORMS = {
+    "sigmoid_cross_entropy": gc.sigmoid_cross_entropy,
+    "binary_cross_entropy(sigmoid)": lambda z, t: gc.binary_cross_entropy(gc.sigmoid(z), t),
+}
+
+
+@pytest.mark.parametrize("form", BINARY_FORMS.values(), ids=BINARY_FORMS)
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_binary_cross_entropy_is_finite_and_right(form, scale: float, rng: np.random.Generator, either_mode) -> None:
+    """Value and gradient `sigmoid - target`, also for logits of +-1e4, where sigmoid is exactly 0 or 1."""
+    values, t = rng.choice([-1.0, 0.25, 1.0], (6, 5)) * scale, rng.random((6, 5)).round(1)
+    z = gc.param("z", values)
+    wide = values.astype(np.longdouble)
+    expected = (np.logaddexp(0, wide) - t * wide).mean()
+    gradient = (1 / (1 + np.exp(-wide)) - t) / 30
+    loss = form(z, gc.const(t))
+    got = gc.compile([loss, gc.grad(loss, z)])()
+    np.testing.assert_allclose(got[0], float(expected), rtol=1e-13)
+    np.testing.assert_allclose(got[1], gradient.astype(float), rtol=1e-12, atol=1e-15)
+
+
+def test_binary_cross_entropy_of_certain_predictions_is_pytorchs() -> None:
+    """A wrong certainty costs 100, a right one nothing (torch.nn.functional.binary_cross_entropy)."""
+    p, t = gc.param("p", np.array([0.0, 1.0, 0.0, 1.0, 0.25])), np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    loss = gc.binary_cross_entropy(p, t)
+    assert evaluate(loss) == pytest.approx((0 + 0 + 100 + 100 - np.log(0.25)) / 5)
+    assert np.isfinite(evaluate(gc.grad(loss, p))).all()
+
+
+def test_huber_is_quadratic_inside_and_linear_outside() -> None:
+    t = gc.param("t", np.array([0.0, 0.5, -2.0, 4.0]))
+    loss = gc.huber(t, np.zeros(4), delta=2.0)
+    assert evaluate(loss) == pytest.approx((0 + 0.125 + 2.0 + 2 * (4 - 1)) / 4)
+    np.testing.assert_allclose(evaluate(gc.grad(loss, t)) * 4, [0, 0.5, -2, 2])
+
+
+# ---- weights and smoothing ------------------------------------------------------------------------------------------
+
+PAIRS = ["mse", "mae", "huber", "binary_cross_entropy", "sigmoid_cross_entropy"]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("shape", [(6,), (6, 4)])
+def test_a_weight_counts_a_sample_that_often(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Whole weights equal repeated samples, but for the number that divides the sum."""
+    p, t, w = rng.uniform(0.1, 0.9, shape), rng.uniform(0.1, 0.9, shape), np.array([0, 1, 2, 3, 1, 0])
+    loss = getattr(gc, name)
+    weighted = evaluate(loss(p, t, weights=w)) * 6
+    repeated = evaluate(loss(np.repeat(p, w, 0), np.repeat(t, w, 0))) * w.sum()
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-13)
+
+
+@pytest.mark.parametrize("form", [*FORMS.values(), gc.cross_entropy], ids=[*FORMS, "cross_entropy"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 1.0])
+def test_smoothed_labels_are_mixed_probabilities(form, smoothing: float, rng: np.random.Generator) -> None:
+    z, y = rng.dirichlet(np.ones(5), 6), rng.integers(0, 5, 6)
+    mixed = (1 - smoothing) * one_hot(y, 5) + smoothing / 5
+    if form is FORMS["cross_entropy(softmax)"]:
+        got = evaluate(gc.cross_entropy(gc.softmax(z), y, label_smoothing=smoothing))
+    else:
+        got = evaluate(form(z, y, label_smoothing=smoothing))
+    np.testing.assert_allclose(got, evaluate(form(z, mixed)), rtol=1e-12)
+
+
+def test_a_class_of_probability_zero_costs_nothing_where_nobody_expects_it() -> None:
+    p, t = gc.param("p", np.array([[0.5, 0.5, 0.0]])), np.array([[0.0, 1.0, 0.0]])
+    loss = gc.cross_entropy(p, t)
+    assert evaluate(loss) == pytest.approx(np.log(2))
+    np.testing.assert_allclose(evaluate(gc.grad(loss, p)), [[0, -2, 0]])
+
+
+def test_wrong_weights_and_options_are_refused() -> None:
+    p = gc.input("p", ("n", 3), "float64")
+    with pytest.raises(gc.ShapeError, match="weights have the shape of the first axes"):
+        gc.mse(p, p, weights=np.ones(3))
+    with pytest.raises(ValueError, match="delta is positive"):
+        gc.huber(p, p, delta=0)
+    with pytest.raises(ValueError, match="label_smoothing lies between 0 and 1"):
+        gc.cross_entropy(p, p, label_smoothing=1.5)

@@ -4,6 +4,7 @@ from graphc.ops import (
     activation as activation,
     arithmetic as arithmetic,
     choice as choice,
+    custom as custom,
     diagonal as diagonal,
     einsum as einsum,
     functions as functions,
