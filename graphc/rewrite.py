@@ -49,7 +49,10 @@ def match(pattern: Pattern, node: Node, bound: Bindings, opaque: Collection[Node
     if node.op.name != name or node in opaque:
         return None
     if operands and isinstance(operands[-1], dict):
-        bound = {**bound, **{variable: node.options[attr] for attr, variable in operands.pop().items()}}
+        attrs = {variable: node.options[attr] for attr, variable in operands.pop().items()}
+        if any(bound.get(variable, value) != value for variable, value in attrs.items()):
+            return None
+        bound = {**bound, **attrs}
     orders = permutations(node.args) if node.op.commutative else [node.args]
     for args in orders:
         found = _match_all(operands, args, bound, opaque)

@@ -10,15 +10,20 @@ gradient of the better formula is the better gradient.
 
 from __future__ import annotations
 
+import numpy as np
+
 from graphc.ir import Node
 from graphc.ops.activation import log_sigmoid
-from graphc.ops.arithmetic import divide, multiply, negative
+from graphc.ops.arithmetic import add, divide, multiply, negative
+from graphc.ops.choice import astype
 from graphc.ops.likelihood import sigmoid_nll, softmax_nll
-from graphc.ops.product import gemm
+from graphc.ops.pieces import window
+from graphc.ops.product import dot, gemm
 from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, reshape, transpose
 from graphc.ops.softmax import log_softmax
 from graphc.rewrite import Rule
+from graphc.sizes import Shape, typical
 from graphc.types import broadcast
 
 
@@ -28,6 +33,22 @@ def _last_axis(z: Node, axis: int) -> bool:
 
 def _composed(x: Node, inner: tuple[int, ...], outer: tuple[int, ...]) -> Node:
     return transpose(x, tuple(inner[axis] for axis in outer))
+
+
+SPAN = {"starts": "starts", "steps": "steps", "sizes": "sizes"}
+
+
+def _sliced_twice(
+    x: Node, a: Shape, s: tuple[int, ...], m: Shape, starts: Shape, steps: tuple[int, ...], sizes: Shape
+) -> Node:
+    first = tuple(start + step * then for start, step, then in zip(a, s, starts, strict=True))
+    return window(x, first, tuple(one * other for one, other in zip(s, steps, strict=True)), sizes)
+
+
+def _summed_twice(x: Node, inner: tuple[int, ...], kept: bool, outer: tuple[int, ...], keepdims: bool) -> Node:
+    """One sum over the axes of both; the outer ones are counted without the inner, if those are gone."""
+    left = [axis for axis in range(x.ndim) if kept or axis not in inner]
+    return sum(x, tuple({*inner, *(left[axis] for axis in outer)}), keepdims=keepdims)
 
 
 STABLE = (
@@ -83,6 +104,21 @@ ALGEBRA = (
     Rule("power-half", ("power", "x", 0.5), ("sqrt", "x"), example=(("x", "positive"),)),
     Rule("power-minus-one", ("power", "x", -1.0), lambda x: divide(1, x)),
     Rule("log-exp", ("log", ("exp", "x")), "x"),
+    Rule("exp-less-one", ("subtract", ("exp", "x"), 1.0), ("expm1", "x")),
+    Rule("log-of-one-more", ("log", ("add", 1.0, "x")), ("log1p", "x")),
+    Rule("log1p-expm1", ("log1p", ("expm1", "x")), "x"),
+    Rule("root-of-square", ("sqrt", ("multiply", "x", "x")), ("abs", "x")),
+    Rule("square-of-abs", ("multiply", ("abs", "x"), ("abs", "x")), ("multiply", "x", "x")),
+    Rule("square-of-root", ("multiply", ("sqrt", "x"), ("sqrt", "x")), "x", example=(("x", "positive"),)),
+    Rule("abs-abs", ("abs", ("abs", "x")), ("abs", "x")),
+    Rule("abs-neg", ("abs", ("negative", "x")), ("abs", "x")),
+    Rule("relu-relu", ("relu", ("relu", "x")), ("relu", "x")),
+    Rule("max-self", ("maximum", "x", "x"), "x"),
+    Rule("min-self", ("minimum", "x", "x"), "x"),
+    Rule("add-int-zero", ("add", "x", 0), "x", when=lambda x: not x.type.floating, example=(("x", "integers"),)),
+    Rule("where-same", ("where", "c", "x", "x"), "x", example=(("c", "bools"),)),
+    Rule("where-not", ("where", ("logical_not", "c"), "x", "y"), ("where", "c", "y", "x"), example=(("c", "bools"),)),
+    Rule("not-not", ("logical_not", ("logical_not", "c")), "c", example=(("c", "bools"),)),
     Rule("same-dtype", ("astype", "x", {"dtype": "dtype"}), lambda x, dtype: x, example=(("dtype", "float64"),)),
     Rule("same-shape", ("reshape", "x", {"shape": "shape"}), lambda x, shape: x, example=(("shape", (3, 4)),)),
     Rule("same-stretch", ("broadcast_to", "x", {"shape": "shape"}), lambda x, shape: x, example=(("shape", (3, 4)),)),
@@ -106,6 +142,51 @@ ALGEBRA = (
         example=(("inner", (4, 3)), ("outer", (2, 6))),
     ),
     Rule(
+        "same-slice",
+        ("slice", "x", SPAN),
+        lambda x, starts, steps, sizes: x,
+        when=lambda x, starts, steps, sizes: sizes == x.shape and set(steps) == {1},
+        example=(("starts", (0, 0)), ("steps", (1, 1)), ("sizes", (3, 4))),
+    ),
+    Rule(
+        "slice-slice",
+        (
+            "slice",
+            ("slice", "x", {"starts": "a", "steps": "s", "sizes": "m"}),
+            {"starts": "b", "steps": "t", "sizes": "n"},
+        ),
+        _sliced_twice,
+        example=(
+            *(("a", (2, 3)), ("s", (-1, -2)), ("m", (3, 2))),
+            *(("b", (1, 1)), ("t", (1, -1)), ("n", (2, 2))),
+        ),
+    ),
+    Rule(
+        "slice-of-paste",
+        (
+            "slice",
+            ("paste", "x", {"starts": "a", "steps": "s", "shape": "shape"}),
+            {"starts": "a", "steps": "s", "sizes": "n"},
+        ),
+        lambda x, a, s, shape, n: x,
+        when=lambda x, a, s, shape, n: n == x.shape,
+        example=(("a", (1, 0)), ("s", (1, 2)), ("shape", (5, 8)), ("n", (3, 4))),
+    ),
+    Rule(
+        "cast-cast",
+        ("astype", ("astype", "x", {"dtype": "wide"}), {"dtype": "dtype"}),
+        lambda x, wide, dtype: astype(x, dtype),
+        when=lambda x, wide, dtype: np.can_cast(x.dtype, wide),
+        example=(("x", "integers"), ("wide", "float64"), ("dtype", "float32")),
+    ),
+    Rule(
+        "sum-sum",
+        ("sum", ("sum", "x", {"axes": "inner", "keepdims": "kept"}), {"axes": "outer", "keepdims": "keepdims"}),
+        _summed_twice,
+        when=lambda x, inner, kept, outer, keepdims: kept == keepdims,
+        example=(("inner", (0,)), ("kept", False), ("outer", (0,)), ("keepdims", False)),
+    ),
+    Rule(
         "stretch-stretch",
         ("broadcast_to", ("broadcast_to", "x", {"shape": "inner"}), {"shape": "outer"}),
         lambda x, inner, outer: broadcast_to(x, outer),
@@ -119,6 +200,14 @@ ALGEBRA = (
         when=lambda x, y: x.ndim == y.ndim == 1,
         example=(("x", (4,)), ("y", (4,))),
     ),
+    # BLAS reads its operands transposed or not at the same price; its result is then where it is wanted.
+    Rule(
+        "dot-of-transposes",
+        ("dot", ("transpose", "x", {"axes": "axes"}), ("transpose", "y", {"axes": "axes"})),
+        lambda x, y, axes: transpose(dot(y, x)),
+        when=lambda x, y, axes: axes == (1, 0),
+        example=(("x", (4, 3)), ("y", (5, 4)), ("axes", (1, 0))),
+    ),
     # multiply broadcasts by itself: a stretched factor need not be stretched first.
     Rule(
         "multiply-stretched",
@@ -130,6 +219,36 @@ ALGEBRA = (
 )
 
 RULES = STABLE + ALGEBRA
+
+# ---- chains of products ---------------------------------------------------------------------------------------------
+# Two affine maps without anything in between are one: simplify applies these rows to what does not train, where no one
+# else wants the inner product and where it saves work. Symbolic sizes count as sizes.TYPICAL.
+
+
+def _pays(x: Node, a: Node, b: Node, **rest: Node) -> bool:
+    """Whether `x @ (a @ b)` has fewer multiplications than `(x @ a) @ b`."""
+    if not x.ndim == a.ndim == b.ndim == 2 or any(node.ndim > 1 for node in rest.values()):
+        return False
+    rows, wide, inner, columns = (typical(size) for size in (*x.shape, a.shape[1], b.shape[1]))
+    return wide * columns * (inner + rows) + inner * columns * len(rest) < rows * inner * (wide + columns)
+
+
+CHAINS = (
+    Rule(
+        "product-of-product",
+        ("dot", ("dot", "x", "a"), "b"),
+        lambda x, a, b: dot(x, dot(a, b)),
+        when=_pays,
+        example=(("x", (50, 3)), ("a", (3, 40)), ("b", (40, 4))),
+    ),
+    Rule(
+        "affine-after-affine",
+        ("dot", ("add", ("dot", "x", "a"), "c"), "b"),
+        lambda x, a, b, c: add(dot(x, dot(a, b)), dot(c, b)),
+        when=lambda x, a, b, c: c.ndim == 1 and _pays(x, a, b, c=c),
+        example=(("x", (50, 3)), ("a", (3, 40)), ("b", (40, 4)), ("c", (40,))),
+    ),
+)
 
 # ---- updates as matrix products -------------------------------------------------------------------------------------
 # An update that adds a scaled product to a weight is one BLAS call: passes/fold.py applies these rows where it pays.

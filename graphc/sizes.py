@@ -158,6 +158,15 @@ def evaluate(size: Dim, values: Mapping[str, int]) -> int:
     return total
 
 
+TYPICAL = 64
+"""What a symbol counts for where sizes are weighed before they are known."""
+
+
+def typical(size: Dim) -> int:
+    """A size as a number to compare by."""
+    return evaluate(size, dict.fromkeys(symbols(size), TYPICAL))
+
+
 def symbols(size: Dim) -> set[str]:
     """The names that occur in `size`."""
     factors = {factor for monomial, _ in _terms(size) for factor in monomial}

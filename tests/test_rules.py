@@ -12,7 +12,7 @@ from graphc.ir import Node, toposort
 from graphc.kinds import Composite, Product, Scalar, Stored
 from graphc.reference import evaluate
 from graphc.rewrite import Rule, apply_rules, build, expanded, match, rewritten
-from graphc.rules import ALGEBRA, GEMM, RULES
+from graphc.rules import ALGEBRA, CHAINS, GEMM, RULES
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-300, -1e-300, 1e3, -1e3, 2.0, -2.0, 3.25]
 
@@ -26,33 +26,49 @@ def variables(pattern: Any) -> list[str]:
     return list(dict.fromkeys([*names, *(pattern[-1].values() if isinstance(pattern[-1], dict) else [])]))
 
 
+def attributes(pattern: Any) -> set[str]:
+    """The variables that stand for attrs."""
+    if not isinstance(pattern, tuple):
+        return set()
+    own = set(pattern[-1].values()) if isinstance(pattern[-1], dict) else set()
+    return own.union(*(attributes(part) for part in pattern[1:]))
+
+
 def bindings(rule: Rule, values: Any) -> dict[str, Any]:
     """What to bind each variable to: a (3, 4) matrix, unless the rule's example says otherwise."""
     example = dict(rule.example)
-    return {name: operand(name, example.get(name, (3, 4)), values) for name in variables(rule.before)}
+    attrs = attributes(rule.before)
+    return {
+        name: attribute(name, example[name]) if name in attrs else operand(name, example.get(name, (3, 4)), values)
+        for name in variables(rule.before)
+    }
+
+
+def attribute(name: str, value: Any) -> Any:
+    if name in ("dtype", "wide"):
+        return np.dtype(value)
+    return value % 2 if name == "axis" else value
 
 
 def operand(name: str, spec: Any, values: Any) -> Any:
-    if spec == "labels":
-        return gc.param(name, np.array([0, 3, 1]))
-    if spec == "scalar":
-        return gc.param(name, np.float64(0.3))
+    special = {
+        "labels": np.array([0, 3, 1]),
+        "scalar": np.float64(0.3),
+        "bools": np.arange(12).reshape(3, 4) % 5 < 2,
+        "integers": np.arange(12).reshape(3, 4) - 5,
+    }
+    if spec in special:
+        return gc.param(name, special[spec])
     if spec == "moderate":
         return gc.param(name, np.clip(values((3, 4)), -5, 5))
     if spec == "positive":
         return gc.param(name, np.abs(values((3, 4))))
-    if name in ("dtype",):
-        return np.dtype(spec)
-    if name in ("axis",):
-        return 1
-    if name in ("shape", "axes", "inner", "outer"):
-        return spec
     return gc.param(name, values(spec))
 
 
 def both_sides(rule: Rule, values: Any) -> tuple[Node, Node, dict[str, Any]]:
     bound = bindings(rule, values)
-    like = gc.param("like", np.zeros((3, 4)))
+    like = next(node for node in bound.values() if isinstance(node, Node))
     before = build(rule.before, bound, like)
     found = match(rule.before, before, {})
     assert found is not None, "a rule matches its own left side"
@@ -60,7 +76,7 @@ def both_sides(rule: Rule, values: Any) -> tuple[Node, Node, dict[str, Any]]:
     return before, build(rule.after, found, before), bound
 
 
-each_rule = pytest.mark.parametrize("rule", [*RULES, *GEMM], ids=lambda rule: rule.name)
+each_rule = pytest.mark.parametrize("rule", [*RULES, *GEMM, *CHAINS], ids=lambda rule: rule.name)
 
 
 @each_rule

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from graphc.kernel import Alias, Buffer, Gemm, Item, Kernel, Load, Plan, Program, Role, Store, base, index_code, walk
 from graphc.passes.cone import natural
-from graphc.sizes import Dim, evaluate, symbols, upper_bound
+from graphc.sizes import Dim, typical, upper_bound
 
 
 def plan(program: Program) -> Plan:
@@ -49,15 +49,10 @@ def _slot_for(size: Dim, slots: list[Dim], free: list[int]) -> int:
     if not free:
         slots.append(size)
         return len(slots) - 1
-    best = min(free, key=lambda slot: _typical(upper_bound(slots[slot], size)) - _typical(slots[slot]))
+    best = min(free, key=lambda slot: typical(upper_bound(slots[slot], size)) - typical(slots[slot]))
     free.remove(best)
     slots[best] = upper_bound(slots[best], size)
     return best
-
-
-def _typical(size: Dim) -> int:
-    """A size as a number to compare by: each symbol stands for 64."""
-    return evaluate(size, dict.fromkeys(symbols(size), 64))
 
 
 def _may_overwrite(item: Item, old: Buffer, new: Buffer) -> bool:

@@ -6,20 +6,24 @@ rule keeps values and types (see rules.py), and an expansion is the op's definit
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
 from graphc.ir import Node, made_for
-from graphc.kinds import Scalar
 from graphc.rewrite import apply_rules, everywhere, expanded
-from graphc.rules import RULES
+from graphc.rules import CHAINS, RULES
+from graphc.sizes import typical
+from graphc.types import symbols_of
 
 
 def simplify(graph: Graph) -> Graph:
     """The same graph, smaller."""
     named = everywhere(graph, _simpler)
-    return everywhere(named, lambda node: _simpler(expanded(node)))
+    plain = everywhere(named, lambda node: _simpler(expanded(node)))
+    return plain if plain.updates else _with_short_chains(plain)
 
 
 def _simpler(node: Node) -> Node:
@@ -27,10 +31,18 @@ def _simpler(node: Node) -> Node:
 
 
 def _folded(node: Node) -> Node:
-    """A scalar computed from constants alone, as a constant."""
+    """What is computed from constants alone, as a constant, unless that would be larger than they are."""
     values = [constant_value(arg) for arg in node.args]
-    if not values or node.shape or not isinstance(node.op.kind, Scalar) or any(v is None for v in values):
+    if not values or any(v is None for v in values) or node.op.limits is not None or symbols_of(node.shape):
         return node
-    assert node.op.numpy is not None
+    if node.op.numpy is None or typical(node.size) > max(1, *(v.size for v in values if v is not None)):
+        return node
     with made_for(node), np.errstate(all="ignore"):
-        return const(node.op.numpy(*values, **node.options), node.dtype)
+        return const(np.asarray(node.op.numpy(*values, **node.options)), node.dtype)
+
+
+def _with_short_chains(graph: Graph) -> Graph:
+    """Products of products in the cheaper order, where nobody else reads the inner one."""
+    readers = Counter(arg for node in graph.nodes for arg in node.args) + Counter(graph.roots)
+    shared = {node for node, count in readers.items() if count > 1}
+    return everywhere(graph, lambda node: apply_rules(node, CHAINS, opaque=shared - {node}))
