@@ -14,7 +14,7 @@ from graphc.backend.jit import jit
 from graphc.constants import as_node
 from graphc.errors import GraphcError, GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
-from graphc.ir import INPUT, PARAM, Limit, Node, describe, made_for, toposort
+from graphc.ir import INPUT, PARAM, Limit, Node, describe, made_for, symbols_in, toposort
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
 from graphc.ops.choice import isfinite
 from graphc.ops.index import in_range
@@ -25,7 +25,6 @@ from graphc.passes.differentiate import check_loss
 from graphc.reference import concrete_shape, flattened, in_structure, needs_of, run, told
 from graphc.sizes import Size, evaluate, symbols
 from graphc.state import Param
-from graphc.types import symbols_of
 from graphc.verify import verify
 
 Array = np.ndarray[Any, Any]
@@ -162,9 +161,7 @@ def _check_sizes(graph: Graph) -> None:
     """Every symbolic size is the size of some input's axis, so that a call tells its value."""
     bound = {str(size) for node in graph.inputs for size in node.shape if isinstance(size, Size)}
     for node in graph.nodes:
-        sizes = [each for _, value in node.attrs for each in (value if isinstance(value, tuple) else (value,))]
-        in_attrs = {name for size in sizes if isinstance(size, Size) for name in symbols(size)}
-        for name in sorted(symbols_of(node.shape) | in_attrs):
+        for name in sorted(symbols_in(node)):
             if name not in bound:
                 raise GraphError(
                     f"no input has an axis of size {name!r}, which is needed by\n  {describe(node)}\n"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.errors import DtypeError
 from graphc.ir import OPS, Node, Op, Operand, make
 from graphc.kinds import Constant
 from graphc.types import TensorType, broadcast, supported_dtype
@@ -45,7 +46,12 @@ def const(value: Any, dtype: Any = None) -> Node:
     """The constant `value`, of NumPy's dtype for it unless `dtype` is given; DtypeError if graphc has no such dtype."""
     if isinstance(value, Node):
         raise TypeError(f"{value!r} is a node already, not a value")
-    array = np.asarray(value, dtype)
+    try:
+        array = np.asarray(value, dtype)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise DtypeError(
+            f"const: {value!r} is no {'array' if dtype is None else np.dtype(dtype).name}: {error}"
+        ) from None
     supported_dtype(array.dtype)
     return make(CONST, (), {"literal": Literal.of(array)})
 

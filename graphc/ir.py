@@ -23,8 +23,8 @@ import numpy as np
 
 from graphc.errors import GraphcError
 from graphc.kinds import Composite, Kind, Stored
-from graphc.sizes import Dim, Shape
-from graphc.types import TensorType
+from graphc.sizes import Dim, Shape, Size, symbols
+from graphc.types import TensorType, symbols_of
 
 # ---- ops ------------------------------------------------------------------------------------------------------------
 
@@ -345,6 +345,12 @@ class Node:
         if method != "__call__" or len(inputs) != 2 or kwargs or ufunc.__name__ not in OPS:
             self.__array__()
         return OPS[ufunc.__name__](*inputs)
+
+
+def symbols_in(node: Node) -> set[str]:
+    """The symbolic sizes that a node's shape or attrs depend on."""
+    entries = [each for _, value in node.attrs for each in (value if isinstance(value, tuple) else (value,))]
+    return symbols_of(node.shape).union(*(symbols(each) for each in entries if isinstance(each, Size)))
 
 
 _interned: WeakValueDictionary[tuple[Op, tuple[Node, ...], Attrs], Node] = WeakValueDictionary()

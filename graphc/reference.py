@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,7 +59,8 @@ def run(
     sizes: dict[str, int] = {}
     for node in (n for n in order if isinstance(n.op.kind, Stored)):
         _bind_sizes(node, values[node].shape, sizes)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, here as in native code
         for node in order:
             if node not in values:
                 values[node] = _apply(node, [values[arg] for arg in node.args], sizes, wide)

@@ -150,27 +150,19 @@ ALGEBRA = (
     ),
     Rule(
         "slice-slice",
-        (
-            "slice",
-            ("slice", "x", {"starts": "a", "steps": "s", "sizes": "m"}),
-            {"starts": "b", "steps": "t", "sizes": "n"},
-        ),
+        ("slice", ("slice", "x", {"starts": "a", "steps": "s", "sizes": "m"}), SPAN),
         _sliced_twice,
         example=(
             *(("a", (2, 3)), ("s", (-1, -2)), ("m", (3, 2))),
-            *(("b", (1, 1)), ("t", (1, -1)), ("n", (2, 2))),
+            *(("starts", (1, 1)), ("steps", (1, -1)), ("sizes", (2, 2))),
         ),
     ),
     Rule(
         "slice-of-paste",
-        (
-            "slice",
-            ("paste", "x", {"starts": "a", "steps": "s", "shape": "shape"}),
-            {"starts": "a", "steps": "s", "sizes": "n"},
-        ),
-        lambda x, a, s, shape, n: x,
-        when=lambda x, a, s, shape, n: n == x.shape,
-        example=(("a", (1, 0)), ("s", (1, 2)), ("shape", (5, 8)), ("n", (3, 4))),
+        ("slice", ("paste", "x", {"starts": "starts", "steps": "steps", "shape": "shape"}), SPAN),
+        lambda x, starts, steps, sizes, shape: x,
+        when=lambda x, starts, steps, sizes, shape: sizes == x.shape,
+        example=(("starts", (1, 0)), ("steps", (1, 2)), ("shape", (5, 8)), ("sizes", (3, 4))),
     ),
     Rule(
         "cast-cast",

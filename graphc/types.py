@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,11 @@ def broadcast(*shapes: Shape) -> Shape:
     return tuple(result)
 
 
+def ints_of(value: Any) -> list[int]:
+    """An int, or several, as a list."""
+    return [operator.index(each) for each in (value if isinstance(value, Iterable) else [value])]
+
+
 def normal_axis(axis: int, ndim: int) -> int:
     """`axis` counted from the front."""
     if not -ndim <= axis < ndim:
@@ -102,8 +108,7 @@ def normal_axes(axis: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """NumPy's `axis=` as a sorted tuple; None means all axes."""
     if axis is None:
         return tuple(range(ndim))
-    axes = (axis,) if isinstance(axis, (int, np.integer)) else tuple(axis)
-    normal = tuple(sorted(normal_axis(int(a), ndim) for a in axes))
+    normal = tuple(sorted(normal_axis(each, ndim) for each in ints_of(axis)))
     if len(set(normal)) < len(normal):
         raise ShapeError(f"axis={axis} names an axis twice")
     return normal

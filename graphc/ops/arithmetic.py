@@ -57,7 +57,7 @@ sign: Op = elementwise(
 )
 square = derived(
     "square", lambda a: a * a, np.square,
-    floating=False, analytic=True, doc="`a * a`.",
+    kinds="fiu", analytic=True, doc="`a * a`.",
 )
 reciprocal = elementwise(
     "reciprocal", "{dtype}(1) / {0}", np.reciprocal, lambda g, y, a: (-g * y * y,),
@@ -125,7 +125,7 @@ clip = derived(
         where(logical_and(a < low, low < high), g, 0),
         where(logical_or(a > high, low > high), g, 0),
     ),
-    bind=_clip_bind, arity=3, floating=False,
+    bind=_clip_bind, arity=3, kinds="fiub",
     doc="a, no less than low and no more than high; at either bound a has gradient 1, as in PyTorch.",
 )
 
@@ -145,12 +145,16 @@ def _whole(name: str, code: str, numpy: Callable[..., Any], doc: str) -> Op:
 floor = _whole("floor", "np.floor({0})", np.floor, "The largest whole number that is at most a.")
 ceil = _whole("ceil", "np.ceil({0})", np.ceil, "The smallest whole number that is at least a.")
 trunc = _whole("trunc", "np.trunc({0})", np.trunc, "The whole number next to a on the side of 0.")
-rint = _whole("rint", "np.rint({0})", np.rint, "The nearest whole number; a half goes to the even one.")
+rint = elementwise(
+    "rint", "np.rint({0})", np.rint, lambda g, y, a: (None,),
+    floating=True, cost=2, doc="The nearest whole number; a half goes to the even one.",
+)
 
 
 def round(a: Operand, decimals: int = 0) -> Node:
     """`a` rounded to `decimals` digits after the point (before it if negative), halves to even: NumPy's `round`."""
+    node = as_node(a)
     if not decimals:
-        return rint(a)
+        return rint(node) if node.type.floating else node
     scale = 10.0 ** builtins.abs(decimals)
     return rint(multiply(a, scale)) / scale if decimals > 0 else rint(divide(a, scale)) * scale

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.constants import as_node
+from graphc.constants import as_node, const
 from graphc.errors import ShapeError
 from graphc.ir import Need, Node, Op, Operand
 from graphc.kinds import Index, View, affine
@@ -56,7 +56,7 @@ def _on_diagonal(x: Node, shape: Shape, offset: int) -> Node:
     """Matrices of this shape that are 0 but for `x` on a diagonal."""
     down = max(0, -offset)
     column = expand_dims(paste(x, (*x.shape[:-1], shape[0]), starts=(0,) * (x.ndim - 1) + (down,)), -1)
-    return where(_band(shape, offset), column, 0)
+    return where(_band(shape, offset), column, const(0, x.dtype))
 
 
 def _band(shape: Shape, offset: int) -> Node:
@@ -73,7 +73,9 @@ def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Nod
 def diag(x: Operand, k: int = 0) -> Node:
     """The diagonal of a matrix, or the matrix with the vector `x` on its diagonal, and 0 elsewhere."""
     node = as_node(x)
-    if node.ndim != 1:
+    if node.ndim not in (1, 2):
+        raise ShapeError(f"diag: wants a vector or a matrix, got {node.type}")
+    if node.ndim == 2:
         return diagonal(node, k)
     size = node.shape[0] + abs(k)
     return _on_diagonal(node, (size, size), k)
@@ -83,14 +85,14 @@ def tril(x: Operand, k: int = 0) -> Node:
     """`x` with 0 above the diagonal `k` of its last two axes."""
     node = _matrix("tril", x)
     rows, columns = reshape(arange(node.shape[-2]), (-1, 1)), arange(node.shape[-1])
-    return where(columns <= rows + k, node, 0)
+    return where(columns <= rows + k, node, const(0, node.dtype))
 
 
 def triu(x: Operand, k: int = 0) -> Node:
     """`x` with 0 below the diagonal `k` of its last two axes."""
     node = _matrix("triu", x)
     rows, columns = reshape(arange(node.shape[-2]), (-1, 1)), arange(node.shape[-1])
-    return where(columns >= rows + k, node, 0)
+    return where(columns >= rows + k, node, const(0, node.dtype))
 
 
 def _matrix(name: str, x: Operand) -> Node:

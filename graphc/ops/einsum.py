@@ -10,8 +10,8 @@ from graphc.ir import Node, Operand
 from graphc.ops.diagonal import diagonal
 from graphc.ops.product import batched_dot
 from graphc.ops.reduce import sum
-from graphc.ops.shape import reshape, transpose
-from graphc.sizes import Dim, product
+from graphc.ops.shape import reshape, squeeze, transpose
+from graphc.sizes import Dim, product, typical
 
 
 def einsum(subscripts: str, *operands: Operand) -> Node:
@@ -19,7 +19,6 @@ def einsum(subscripts: str, *operands: Operand) -> Node:
 
     Raises ShapeError where subscripts and shapes disagree.
     """
-    from opt_einsum import contract_path
     from opt_einsum.parser import parse_einsum_input
 
     dtype = common_dtype(*operands, floating=True)
@@ -28,11 +27,29 @@ def einsum(subscripts: str, *operands: Operand) -> Node:
         inputs, output, _ = parse_einsum_input((subscripts, *[(0,) * n.ndim for n in nodes]), shapes=True)
         terms = inputs.split(",")
         sizes = _sizes(terms, nodes)
-        typical = [tuple(size if isinstance(size, int) else 64 for size in node.shape) for node in nodes]
-        path, _ = contract_path(f"{inputs}->{output}", *typical, shapes=True)
+        if len(set(output)) < len(output) or not set(output) <= set(sizes):
+            raise ValueError(f"the result {output!r} wants labels of the operands, each once")
+        pairs = [_without_ones(term, node, sizes) for term, node in zip(terms, nodes, strict=True)]
+        path = _path(pairs, output)
     except ValueError as error:
         raise ShapeError(f"einsum: {subscripts!r} for {', '.join(str(n.type) for n in nodes)}: {error}") from None
-    return _contracted(list(zip(terms, nodes, strict=True)), output, path, sizes)
+    return _contracted(pairs, output, path, sizes)
+
+
+def _path(terms: Sequence[tuple[str, Node]], output: str) -> Sequence[Sequence[int]]:
+    """Which operands to contract, step by step, by opt_einsum; symbols count as sizes.TYPICAL."""
+    from opt_einsum import contract_path
+
+    shapes = [tuple(typical(size) for size in node.shape) for _, node in terms]
+    path: Sequence[Sequence[int]] = contract_path(f"{','.join(t for t, _ in terms)}->{output}", *shapes, shapes=True)[0]
+    return path
+
+
+def _without_ones(term: str, node: Node, sizes: dict[str, Dim]) -> tuple[str, Node]:
+    """The operand without the axes of size 1 that stretch to another size of their label."""
+    axes = [at for at, label in enumerate(term) if node.shape[at] == 1 and sizes[label] != 1]
+    kept = "".join(label for at, label in enumerate(term) if at not in axes)
+    return (kept, squeeze(node, axes)) if axes else (term, node)
 
 
 def _sizes(terms: Sequence[str], nodes: Sequence[Node]) -> dict[str, Dim]:
@@ -42,7 +59,9 @@ def _sizes(terms: Sequence[str], nodes: Sequence[Node]) -> dict[str, Dim]:
         if len(term) != node.ndim:
             raise ValueError(f"{term!r} has {len(term)} labels for {node.ndim} axes")
         for label, size in zip(term, node.shape, strict=True):
-            if sizes.setdefault(label, size) != size:
+            if sizes.setdefault(label, size) == 1:
+                sizes[label] = size
+            if size not in (1, sizes[label]):
                 raise ValueError(f"label {label!r} has sizes {sizes[label]} and {size}")
     return sizes
 

@@ -108,7 +108,7 @@ def _span(key: Any, size: Dim) -> Span:
         raise ShapeError("a slice's step is not 0")
     if not any(isinstance(each, Size) for each in (key.start, key.stop, size)):
         taken = range(*key.indices(int(str(size))))
-        return taken.start, step, len(taken)
+        return (taken.start, step, len(taken)) if taken else (0, 1, 0)
     first, end = (0, size) if step > 0 else (size - 1, -1)
     start = first if key.start is None else _counted(key.start, size)
     stop = end if key.stop is None else _counted(key.stop, size)

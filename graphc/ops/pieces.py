@@ -14,7 +14,7 @@ from graphc.ir import Bound, Need, Node, Op, Operand, describe
 from graphc.kinds import Index, Scatter, View, affine
 from graphc.ops.shape import expand_dims, full, ravel, reshape
 from graphc.sizes import Dim, Shape
-from graphc.types import TensorType, normal_axis, shape_of
+from graphc.types import TensorType, normal_axes, normal_axis, shape_of
 
 # ---- slices ---------------------------------------------------------------------------------------------------------
 
@@ -70,10 +70,9 @@ def sliced(x: Node, axis: int, start: Dim, size: Dim, step: int = 1) -> Node:
 def flip(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
     """`x` with the order of its elements reversed along an axis, several, or all."""
     node = as_node(x)
-    axes = range(node.ndim) if axis is None else [axis] if isinstance(axis, int) else axis
-    for each in axes:
-        at = normal_axis(each, node.ndim)
-        node = sliced(node, at, node.shape[at] - 1, node.shape[at], step=-1)
+    for at in normal_axes(axis, node.ndim):
+        if node.shape[at] != 0:
+            node = sliced(node, at, node.shape[at] - 1, node.shape[at], step=-1)
     return node
 
 
@@ -86,6 +85,8 @@ def split(x: Operand, parts: int | Sequence[int], axis: int = 0) -> list[Node]:
         if parts < 1 or not isinstance(size, int) or size % parts:
             raise ShapeError(f"split: axis {axis} of {node.type} does not divide into {parts} equal parts")
         parts = list(range(size // int(parts), size, size // int(parts))) if size else [0] * (int(parts) - 1)
+    if any(isinstance(p, int) and isinstance(q, int) and not 0 <= p <= q for p, q in pairwise([0, *parts])):
+        raise ShapeError(f"split: positions are not negative and ascend, got {list(parts)}")
     bounds = [0, *(min(int(p), size) if isinstance(size, int) else p for p in parts), size]
     return [sliced(node, at, a, b - a) for a, b in pairwise(bounds)]
 

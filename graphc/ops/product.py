@@ -15,7 +15,7 @@ from graphc.ops.arithmetic import multiply
 from graphc.ops.reduce import sum
 from graphc.ops.shape import broadcast_to, moveaxis, ravel, reshape, swapaxes, transpose
 from graphc.sizes import product
-from graphc.types import TensorType, broadcast, normal_axis
+from graphc.types import TensorType, broadcast, ints_of, normal_axis
 
 # ---- dot ------------------------------------------------------------------------------------------------------------
 
@@ -160,10 +160,10 @@ matmul: Op = Op(
 def tensordot(a: Operand, b: Operand, axes: int | Sequence[Any] = 2) -> Node:
     """The sum of products over axes of a and of b: the last `axes` of a and the first of b, or (axes of a, of b)."""
     left, right = _common_floats(a, b)
-    if isinstance(axes, int):
+    if isinstance(axes, (int, np.integer)):
         pairs = [list(range(left.ndim - axes, left.ndim)), list(range(axes))]
     else:
-        pairs = [[each] if isinstance(each, int) else list(each) for each in axes]
+        pairs = [ints_of(each) for each in axes]
     of_a, of_b = (
         [normal_axis(axis, n) for axis in each] for each, n in zip(pairs, (left.ndim, right.ndim), strict=True)
     )

@@ -15,13 +15,13 @@ from graphc.constants import as_node, const, promoted
 from graphc.errors import ShapeError
 from graphc.ir import Bound, Need, Node, Op, Operand
 from graphc.kinds import Composite, Extent, Fold
-from graphc.ops.arithmetic import absolute, divide
+from graphc.ops.arithmetic import absolute, divide, maximum
 from graphc.ops.choice import astype, equal, isnan, logical_or, not_equal, where
 from graphc.ops.functions import sqrt
 from graphc.ops.scalar import BOOL
 from graphc.ops.scan import products_of_others
 from graphc.ops.shape import arange, broadcast_to, reshape, transpose
-from graphc.sizes import Dim, Shape, product
+from graphc.sizes import Dim, Shape, may_be_negative, product
 from graphc.types import TensorType, normal_axes, normal_axis, supported_dtype
 
 Axes = tuple[int, ...]
@@ -207,7 +207,8 @@ def _spread_bind(x: Operand, axis: int | Sequence[int] | None = None, ddof: int 
 
 def _freedom(x: Node, axes: Axes, ddof: int) -> Node:
     """How many elements a mean square is divided by."""
-    return count(product(x.shape[at] for at in axes) - ddof, x.dtype)
+    size = product(x.shape[at] for at in axes) - ddof
+    return maximum(count(size, x.dtype), 0) if may_be_negative(size) else count(size, x.dtype)
 
 
 def _var_of(x: Node, axes: Axes, keepdims: bool, ddof: int) -> Node:
@@ -217,7 +218,7 @@ def _var_of(x: Node, axes: Axes, keepdims: bool, ddof: int) -> Node:
 
 def _var(x: Any, axes: Axes, keepdims: bool, ddof: int) -> Any:
     centred = x - np.mean(x, axis=axes, keepdims=True)
-    counted = np.prod([x.shape[at] for at in axes], dtype=np.int64) - ddof
+    counted = np.maximum(np.prod([x.shape[at] for at in axes], dtype=np.int64) - ddof, 0)
     return np.sum(centred * centred, axis=axes, keepdims=keepdims) / np.asarray(counted, x.dtype)
 
 
@@ -273,7 +274,7 @@ def norm(x: Operand, ord: float | None = None, axis: int | Sequence[int] | None 
     As NumPy's `linalg.norm`, but that a matrix has no operator norm here: with `ord` given, give one axis.
     """
     node = promoted(x, floating=True)[0]
-    if ord is not None and node.ndim > 1 and not isinstance(axis, int):
+    if ord is not None and node.ndim > 1 and not isinstance(axis, (int, np.integer)):
         raise ShapeError(f"norm: ord={ord} is the norm of a vector; {node.type} wants axis=, one int")
     if ord is None or ord == 2:
         return length(node, axis, keepdims)

@@ -62,13 +62,13 @@ def derived(
     *,
     options: Mapping[str, Any] | None = None,
     arity: int = 1,
-    floating: bool = True,
+    kinds: str = "f",
     bind: Callable[..., Bound] | None = None,
     **record: Any,
 ) -> Op:
     """The record of an element-wise op that is a formula over others; `options` are its attrs with their defaults.
 
-    Without a gradient of its own the formula's is taken.
+    Without a gradient of its own the formula's is taken. kinds: as for elementwise; with "f" integers become float64.
     """
     defaults = dict(options or {})
 
@@ -80,7 +80,9 @@ def derived(
         if len(operands) != arity:
             raise DtypeError(f"takes {arity} operand{'s' * (arity > 1)}, got {len(operands)}")
         attrs = {key: type(default)(given.get(key, default)) for key, default in defaults.items()}
-        return promoted(*operands, floating=floating), attrs
+        nodes = promoted(*operands, floating=kinds == "f")
+        one_dtype(tuple(node.type for node in nodes), kinds)
+        return nodes, attrs
 
     return Op(
         name,
@@ -90,7 +92,7 @@ def derived(
         grad,
         bind or bind_all,
         arity=arity,
-        kinds="f" if floating else "fiu",
+        kinds=kinds,
         **record,
     )
 

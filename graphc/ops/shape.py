@@ -13,7 +13,7 @@ from graphc.errors import ShapeError
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Index, Position, View
 from graphc.sizes import Dim, Shape, divide, product
-from graphc.types import TensorType, normal_axes, normal_axis, shape_of
+from graphc.types import TensorType, ints_of, normal_axes, normal_axis, shape_of
 
 # ---- transpose ------------------------------------------------------------------------------------------------------
 
@@ -52,6 +52,8 @@ def _reshape_bind(x: Operand, shape: Any) -> Bound:
     if len(entries) - len(wanted) > 1:
         raise ShapeError(f"shape={shape} has more than one -1")
     if len(entries) > len(wanted):
+        if product(dims) == 0:
+            raise ShapeError(f"shape={shape}: beside an axis of size 0 any size would do for -1")
         at = list(entries).index(-1)
         missing = divide(node.size, product(dims))
         if missing is None:
@@ -98,7 +100,7 @@ def ravel(x: Operand) -> Node:
 def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
     """`x` with axes of size 1 inserted, so that they stand at `axis` in the result."""
     node = as_node(x)
-    count = 1 if isinstance(axis, int) else len(axis)
+    count = len(ints_of(axis))
     axes = normal_axes(axis, node.ndim + count)
     sizes = list(node.shape)
     return reshape(node, tuple(1 if at in axes else sizes.pop(0) for at in range(node.ndim + count)))
@@ -126,7 +128,7 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
 def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Node:
     """`x` with the axes `source` moved to `destination`; the others keep their order."""
     node = as_node(x)
-    pairs = [[axes] if isinstance(axes, int) else list(axes) for axes in (source, destination)]
+    pairs = [ints_of(axes) for axes in (source, destination)]
     moved, places = ([normal_axis(axis, node.ndim) for axis in axes] for axes in pairs)
     if len(moved) != len(places) or len(set(moved)) < len(moved) or len(set(places)) < len(places):
         raise ShapeError(f"moveaxis: source={source} and destination={destination} do not pair up")
@@ -183,7 +185,7 @@ def repeat(x: Operand, repeats: int, axis: int | None = None) -> Node:
 def tile(x: Operand, reps: int | Sequence[int]) -> Node:
     """`x` laid side by side `reps` times along each axis, the last ones first: NumPy's `tile`."""
     node = as_node(x)
-    counts = [reps] if isinstance(reps, int) else list(reps)
+    counts = ints_of(reps)
     ndim = builtins.max(node.ndim, len(counts))
     counts = [1] * (ndim - len(counts)) + counts
     sizes = (1,) * (ndim - node.ndim) + node.shape

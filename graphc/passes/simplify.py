@@ -12,11 +12,10 @@ import numpy as np
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import Node, made_for
+from graphc.ir import Node, made_for, symbols_in
 from graphc.rewrite import apply_rules, everywhere, expanded
 from graphc.rules import CHAINS, RULES
 from graphc.sizes import typical
-from graphc.types import symbols_of
 
 
 def simplify(graph: Graph) -> Graph:
@@ -33,7 +32,7 @@ def _simpler(node: Node) -> Node:
 def _folded(node: Node) -> Node:
     """What is computed from constants alone, as a constant, unless that would be larger than they are."""
     values = [constant_value(arg) for arg in node.args]
-    if not values or any(v is None for v in values) or node.op.limits is not None or symbols_of(node.shape):
+    if not values or any(v is None for v in values) or node.op.limits is not None or symbols_in(node):
         return node
     if node.op.numpy is None or typical(node.size) > max(1, *(v.size for v in values if v is not None)):
         return node
