@@ -1,6 +1,6 @@
 # make demo       train on handwritten digits, from source to accuracy
 # make test       format, lint, types, and every test but the slow ones
-# make test-all   all tests; then again without the JIT, and again with bounds checks
+# make test-all   all tests; then again without the JIT, with bounds checks, without fusion, and on one thread
 # make bench      graphc against NumPy and, where it can be installed, PyTorch
 # make check      format, lint and types alone
 # make golden     rewrite the golden files; read the diff before you keep it
@@ -28,6 +28,8 @@ test-all: check
 	$(PYTEST)
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow"
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not slow"
+	GRAPHC_FUSION=0 $(PYTEST) -m "not slow"
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
 
 bench: $(VENV)/contenders
 	@$(RUN) benchmarks/run.py

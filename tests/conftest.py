@@ -9,6 +9,8 @@ import numba
 import numpy as np
 import pytest
 
+from graphc import config
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
@@ -40,6 +42,12 @@ def jit_mode(monkeypatch: pytest.MonkeyPatch) -> None:
 def python_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     """Emitted code runs as Python: no compile time, the same text."""
     monkeypatch.setattr(numba.config, "DISABLE_JIT", True)
+
+
+@pytest.fixture
+def fused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fusion is on, whatever the environment says: for what is about the form of the loops."""
+    monkeypatch.setattr(config, "FUSION", True)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```(?:python)?\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode) -> None:
+def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, fused: None) -> None:
     first, shown, _, more, *_ = blocks(README)
     assert len([line for line in first.splitlines() if line.strip()]) <= 15
     names: dict[str, object] = {}

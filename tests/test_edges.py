@@ -61,7 +61,7 @@ def test_a_param_read_under_another_shape_is_read_before_it_changes(rng, python_
     np.testing.assert_allclose(gc.compile(gc.exp(w.reshape(-1)), updates={w: w * 2})(), np.exp(old.reshape(-1)))
 
 
-def test_a_start_is_computed_into_the_param(python_mode) -> None:
+def test_a_start_is_computed_into_the_param(python_mode, fused: None) -> None:
     w, x, d = gc.param("w", np.ones((6, 4))), gc.input("x", ("n", 6), "float64"), gc.input("d", ("n", 4), "float64")
     assert not gc.compile([], updates={w: gc.tanh(w) - 0.1 * (x.T @ d)})._plan.program.scratch
 

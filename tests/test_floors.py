@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
-    ("errors", "sizes"),
+    ("config", "errors", "sizes"),
     ("kinds", "types"),
     ("ir",),
     ("constants", "graph", "state"),

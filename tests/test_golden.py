@@ -12,6 +12,8 @@ import graphc as gc
 
 STAGES = ["graph", "differentiate", "simplify", "fold", "fuse", "plan", "emit"]
 
+pytestmark = pytest.mark.usefixtures("fused")
+
 
 @pytest.fixture(scope="module")
 def digits():

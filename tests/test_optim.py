@@ -45,7 +45,7 @@ def test_sgd_is_pytorchs(options: dict, shape: tuple[int, int], rng: np.random.G
     ("name", "folded"),
     [("plain", 1), ("momentum", 1), ("weight decay", 1), ("momentum and weight decay", 1), ("nesterov", 0)],
 )
-def test_the_update_is_inside_the_product(name: str, folded: int, python_mode: None) -> None:
+def test_the_update_is_inside_the_product(name: str, folded: int, python_mode: None, fused: None) -> None:
     """Nesterov's form reads the gradient twice, so there it is stored."""
     w = gc.param("w", np.ones((6, 4)))
     loss = gc.mse(gc.input("x", ("n", 6), "float64") @ w, gc.input("t", ("n", 4), "float64"))

@@ -14,6 +14,8 @@ from graphc.passes import differentiate, fold, fuse, plan, simplify
 from graphc.passes.differentiate import gradients
 from graphc.verify import verify
 
+pytestmark = pytest.mark.usefixtures("fused")
+
 
 def graph_of(*outputs: Node, updates: dict[Node, Node] | None = None) -> Graph:
     inputs = tuple(node for node in toposort([*outputs, *(updates or {}).values()]) if node.op.name == "input")

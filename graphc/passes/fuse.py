@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from graphc import config
 from graphc.graph import Graph, Guard
 from graphc.ir import Node, rebuilt, toposort
 from graphc.kernel import Program
@@ -125,7 +126,8 @@ def _unfolded(value: Node) -> Node:
 
 def _placed(graph: Graph, early: Collection[Node]) -> set[Node]:
     nodes = graph.nodes
-    placed = {*early, *graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
+    placed = set() if config.FUSION else {node for node in nodes if not isinstance(node.op.kind, (View, Gather))}
+    placed |= {*early, *graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
     for node in nodes:
         placed.update(_forced(node))
     placed = {node for node in placed if not is_leaf(node)}

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
+from graphc import config
 from graphc.graph import Graph, Guard
 from graphc.ir import Node
 from graphc.kernel import (
@@ -255,7 +256,7 @@ class Nest(Bodies):
 
     def _runs_over(self, item: Item, extent: Dim) -> bool:
         loop = main_loop(item) if isinstance(item, Kernel) else item
-        return item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
+        return config.FUSION and item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
 
     def _new_loop(self, extent: Dim, level: int) -> Item:
         loop = Loop(index_name(level), extent)
