@@ -12,11 +12,9 @@ import graphc as gc
 
 STAGES = ["graph", "differentiate", "simplify", "fold", "fuse", "plan", "emit"]
 
-pytestmark = pytest.mark.usefixtures("fused")
 
-
-@pytest.fixture(scope="module")
-def digits():
+@pytest.fixture
+def digits(fused: None, python_mode: None):
     return gc.compile(classifier().loss, optimizer=gc.SGD(lr=0.1), name="digits")
 
 
@@ -25,7 +23,7 @@ def test_the_digits_step(digits, stage: str, golden) -> None:
     golden(f"digits/{STAGES.index(stage)}-{stage}", digits.stages[stage].rstrip("\n"))
 
 
-def test_momentum_with_weight_decay(golden, python_mode) -> None:
+def test_momentum_with_weight_decay(golden, fused, python_mode) -> None:
     """The start of the velocity's next value is written first, then BLAS adds the product to it."""
     step = gc.compile(classifier().loss, optimizer=gc.SGD(lr=0.1, momentum=0.9, weight_decay=1e-4), name="momentum")
     golden("momentum/4-fuse", step.stages["fuse"])
