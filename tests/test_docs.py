@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.ir import Op
 from graphc.passes import PIPELINE
 
 ROOT = Path(__file__).parent.parent
@@ -20,13 +24,15 @@ def blocks(text: str) -> list[str]:
 
 
 def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, fused: None) -> None:
-    first, shown, _, more, *_ = blocks(README)
+    first, shown, _, more, layers, *_ = blocks(README)
     assert len([line for line in first.splitlines() if line.strip()]) <= 15
     names: dict[str, object] = {}
     exec(compile(first, "train.py", "exec"), names)
     assert capsys.readouterr().out == shown
     exec(compile(more, "train.py", "exec"), names)
     assert names["count"].value == 0.0  # type: ignore[attr-defined]
+    exec(compile(layers, "train.py", "exec"), names)
+    assert names["classes"](x=names["images"]).shape == (128,)  # type: ignore[operator]
 
 
 def test_the_readmes_error_is_the_error(python_mode) -> None:
@@ -58,3 +64,44 @@ def test_the_recipe_for_an_op_works() -> None:
         gc.check_gradient(gc.sum(names["softsign"](x)), {})
     finally:
         OPS.pop("softsign", None)
+
+
+# ---- docs/ops.md ----------------------------------------------------------------------------------------------------
+
+OPS_PAGE = ROOT / "docs" / "ops.md"
+GENERATED = "<!-- Below: from the records, by `pytest tests/test_docs.py --update-golden`. -->\n"
+
+
+def families() -> dict[str, list[str]]:
+    """The public names by the file of graphc/ops that `graphc/__init__.py` imports them from."""
+    tree = ast.parse((ROOT / "graphc" / "__init__.py").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {
+        str(node.module).split(".")[-1]: [alias.name for alias in node.names]
+        for node in imports
+        if str(node.module).startswith("graphc.ops.")
+    }
+
+
+def ops_page() -> str:
+    """The page's own introduction, then a table for each family."""
+    lines = [OPS_PAGE.read_text(encoding="utf-8").split(GENERATED)[0] + GENERATED]
+    for family, names in sorted(families().items()):
+        title = inspect.getdoc(importlib.import_module(f"graphc.ops.{family}")) or ""
+        lines += [f"## {family}\n", f"{first_paragraph(title)}\n", "| op | |", "|---|---|"]
+        for name in sorted(names):
+            each = getattr(gc, "abs" if name == "absolute" else name)
+            doc = first_paragraph(each.doc if isinstance(each, Op) else inspect.getdoc(each) or "")
+            lines.append(f"| `{'abs' if name == 'absolute' else name}` | {doc} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def first_paragraph(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split()).replace("|", "\\|")
+
+
+def test_the_page_of_ops_is_the_table(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--update-golden"):
+        OPS_PAGE.write_text(ops_page(), encoding="utf-8")
+    assert OPS_PAGE.read_text(encoding="utf-8") == ops_page()
