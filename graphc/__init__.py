@@ -103,6 +103,7 @@ from graphc.ops.functions import (
     cos as cos,
     cosh as cosh,
     erf as erf,
+    erfc as erfc,
     exp as exp,
     exp2 as exp2,
     expm1 as expm1,

@@ -12,7 +12,7 @@ from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Composite
 from graphc.ops.arithmetic import absolute, clip, maximum, minimum
 from graphc.ops.choice import where
-from graphc.ops.functions import erf, exp, expm1, log1p, tanh
+from graphc.ops.functions import erfc, exp, expm1, log1p
 from graphc.ops.scalar import derived, elementwise
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -20,12 +20,14 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
+    negative = np.real(x) < 0
+    e = np.exp(np.where(negative, x, -x))  # at most 1: exp(-x) of large negative x is infinite
+    return np.where(negative, e, 1) / (1 + e)
 
 
-def _erf_of_array(x: Any) -> Any:
-    assert erf.numpy is not None
-    return erf.numpy(x)
+def _erfc_of_array(x: Any) -> Any:
+    assert erfc.numpy is not None
+    return erfc.numpy(x)
 
 
 # A record reads best as one block.
@@ -37,8 +39,10 @@ relu = elementwise(
     lambda g, y, a: (where(y > 0, g, 0),),
     kinds="fiu", doc="`maximum(a, 0)`, the rectified linear unit; its gradient at 0 is 0, as in PyTorch.",
 )
+# LLVM merges the two calls of exp. Of large negative a the plain formula would make 0, this one what exp(a) is.
 sigmoid: Op = elementwise(
-    "sigmoid", "{dtype}(1) / ({dtype}(1) + np.exp(-{0}))", _sigmoid, lambda g, y, a: (g * y * (1 - y),),
+    "sigmoid", "(np.exp(-abs({0})) if {0} < 0 else {dtype}(1)) / ({dtype}(1) + np.exp(-abs({0})))", _sigmoid,
+    lambda g, y, a: (g * y * (1 - y),),
     floating=True, cost=24, analytic=True, doc="The logistic function `1 / (1 + exp(-a))`.",
 )
 hard_sigmoid = derived(
@@ -79,16 +83,20 @@ log_sigmoid = derived(
 # fmt: on
 
 
+# For negative a, `1 + tanh(u)` and `1 + erf(u)` are differences of almost equal numbers, 0 for a = -6 in float32;
+# `2 * sigmoid(2 * u)` and `erfc(-u)` are the same, to the last digits.
+
+
 def _gelu(a: Node, approximate: str) -> Node:
     if approximate == "tanh":
-        return 0.5 * a * (1 + tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a * a * a)))
-    return 0.5 * a * (1 + erf(a * math.sqrt(0.5)))
+        return a * sigmoid(math.sqrt(8 / math.pi) * (a + 0.044715 * a * a * a))
+    return 0.5 * a * erfc(a * -math.sqrt(0.5))
 
 
 def _gelu_of_array(a: Any, approximate: str) -> Any:
     if approximate == "tanh":
-        return 0.5 * a * (1 + np.tanh(math.sqrt(2 / math.pi) * (a + 0.044715 * a * a * a)))
-    return 0.5 * a * (1 + _erf_of_array(a * math.sqrt(0.5)))
+        return a * _sigmoid(math.sqrt(8 / math.pi) * (a + 0.044715 * a * a * a))
+    return 0.5 * a * _erfc_of_array(a * -math.sqrt(0.5))
 
 
 def _gelu_bind(a: Operand, approximate: str = "none") -> Bound:

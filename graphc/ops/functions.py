@@ -75,8 +75,18 @@ def _erf(x: Any) -> Any:
     return of_array(x)
 
 
+def _erfc(x: Any) -> Any:
+    from scipy.special import erfc as of_array
+
+    return of_array(x)
+
+
 erf: Op = _function(
     "erf", lambda g, y, a: (g * exp(-a * a) * (2 / math.sqrt(math.pi)),),
     "The error function, `2/sqrt(pi)` times the integral of `exp(-t**2)` from 0 to a.",
     code="math.erf({0})", numpy=_erf,
+)
+erfc: Op = _function(
+    "erfc", lambda g, y, a: (g * exp(-a * a) * (-2 / math.sqrt(math.pi)),), "`1 - erf(a)`, exact for large a.",
+    code="math.erfc({0})", numpy=_erfc,
 )
