@@ -199,7 +199,7 @@ def test_special_values_pass_as_in_numpy(op: Op, either_mode: str) -> None:
         expected = op.numpy(*arrays, **node.options)
     result = gc.compile(node)()
     np.testing.assert_allclose(result, expected, rtol=1e-15, atol=0)
-    if op.name not in ("maximum", "minimum", "clip"):  # which zero is larger is not defined
+    if op.name not in ("maximum", "minimum", "clip", "at_least", "at_most"):  # which zero is larger is not defined
         zero = expected == 0
         np.testing.assert_array_equal(np.signbit(result[zero]), np.signbit(expected[zero]))
 
@@ -274,6 +274,8 @@ def test_ties_share_the_gradient_as_in_pytorch() -> None:
     z = gc.param("z", np.array([-1.0, 0.0, 2.0]))
     np.testing.assert_array_equal(evaluate(gc.grad(gc.sum(gc.relu(z)), z)), [0, 0, 1])
     np.testing.assert_array_equal(evaluate(gc.grad(gc.sum(abs(z)), z)), [-1, 0, 1])
+    np.testing.assert_array_equal(evaluate(gc.grad(gc.sum(gc.clip(z, 0.0, None)), z)), [0, 1, 1])
+    np.testing.assert_array_equal(evaluate(gc.grad(gc.sum(gc.clip(z, None, 0.0)), z)), [1, 1, 0])
 
 
 def test_operators_and_methods_are_the_ops() -> None:

@@ -109,11 +109,24 @@ def _share(a: Node, b: Node) -> Node:
     return (astype(a > b, a.dtype) + astype(a >= b, a.dtype)) * 0.5
 
 
+# clip with one bound: maximum and minimum but for the gradient at a tie.
+at_least = derived(
+    "at_least", lambda a, low: maximum(a, low), np.maximum,
+    lambda g, y, a, low: (where(a >= low, g, 0), where(a < low, g, 0)),
+    arity=2, floating=False, doc="a, no less than low; where they are equal a has gradient 1.",
+)
+at_most = derived(
+    "at_most", lambda a, high: minimum(a, high), np.minimum,
+    lambda g, y, a, high: (where(a <= high, g, 0), where(a > high, g, 0)),
+    arity=2, floating=False, doc="a, no more than high; where they are equal a has gradient 1.",
+)
+
+
 def _clip_bind(a: Operand, low: Operand = None, high: Operand = None) -> Bound:
     if low is None or high is None:
         if low is None and high is None:
             raise DtypeError("wants a lower bound, an upper bound, or both")
-        return minimum(a, high) if low is None else maximum(a, low)
+        return at_most(a, high) if low is None else at_least(a, low)
     return promoted(a, low, high), {}
 
 
