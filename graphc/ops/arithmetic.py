@@ -113,12 +113,12 @@ def _share(a: Node, b: Node) -> Node:
 at_least = derived(
     "at_least", lambda a, low: maximum(a, low), np.maximum,
     lambda g, y, a, low: (where(a >= low, g, 0), where(a < low, g, 0)),
-    arity=2, floating=False, doc="a, no less than low; where they are equal a has gradient 1.",
+    arity=2, kinds="fiub", doc="a, no less than low; where they are equal a has gradient 1.",
 )
 at_most = derived(
     "at_most", lambda a, high: minimum(a, high), np.minimum,
     lambda g, y, a, high: (where(a <= high, g, 0), where(a > high, g, 0)),
-    arity=2, floating=False, doc="a, no more than high; where they are equal a has gradient 1.",
+    arity=2, kinds="fiub", doc="a, no more than high; where they are equal a has gradient 1.",
 )
 
 
