@@ -135,7 +135,7 @@ SPECIAL: dict[str, list[tuple[list[tuple[str, tuple[int, ...]]], dict[str, Any]]
     ],
     "gemm": calls((4, 3), (3, 5), (4, 5), (), ()),
 }
-LEAVES = {"input", "param", "const", "extent"}
+LEAVES = {"input", "param", "const", "extent", "custom_gradient"}  # the last: tests/test_custom_gradient.py
 NO_GRADIENT = {"stop_gradient"}  # by definition
 
 
