@@ -145,7 +145,10 @@ def upper_bound(a: Dim, b: Dim) -> Dim:
 
 def may_be_negative(size: Dim) -> bool:
     """Whether some values of the symbols, none of them negative, might make `size` negative."""
-    return any(coefficient < 0 for _, coefficient in _terms(size))
+    return any(
+        coefficient < 0 or any(isinstance(factor, Floor) and may_be_negative(factor.size) for factor in monomial)
+        for monomial, coefficient in _terms(size)
+    )
 
 
 def evaluate(size: Dim, values: Mapping[str, int]) -> int:

@@ -94,11 +94,15 @@ def broadcast(*shapes: Shape) -> Shape:
 
 def ints_of(value: Any) -> list[int]:
     """An int, or several, as a list."""
-    return [operator.index(each) for each in (value if isinstance(value, Iterable) else [value])]
+    try:
+        return [operator.index(each) for each in (value if isinstance(value, Iterable) else [value])]
+    except TypeError:
+        raise DtypeError(f"an axis or a count is an int, or several, got {value!r}") from None
 
 
 def normal_axis(axis: int, ndim: int) -> int:
-    """`axis` counted from the front."""
+    """`axis` counted from the front; ShapeError if there is none such."""
+    (axis,) = ints_of([axis])
     if not -ndim <= axis < ndim:
         raise ShapeError(f"axis {axis} is outside a tensor of {ndim} axes")
     return axis % ndim

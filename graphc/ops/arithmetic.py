@@ -168,6 +168,6 @@ def round(a: Operand, decimals: int = 0) -> Node:
     """`a` rounded to `decimals` digits after the point (before it if negative), halves to even: NumPy's `round`."""
     node = as_node(a)
     if not decimals:
-        return rint(node) if node.type.floating else node
+        return node if node.dtype.kind in "iu" else rint(node)
     scale = 10.0 ** builtins.abs(decimals)
     return rint(multiply(a, scale)) / scale if decimals > 0 else rint(divide(a, scale)) * scale

@@ -59,6 +59,10 @@ def _sizes(terms: Sequence[str], nodes: Sequence[Node]) -> dict[str, Dim]:
         if len(term) != node.ndim:
             raise ValueError(f"{term!r} has {len(term)} labels for {node.ndim} axes")
         for label, size in zip(term, node.shape, strict=True):
+            if node.shape[term.index(label)] != size:
+                raise ValueError(
+                    f"label {label!r} stands for sizes {node.shape[term.index(label)]} and {size} of {term!r}"
+                )
             if sizes.setdefault(label, size) == 1:
                 sizes[label] = size
             if size not in (1, sizes[label]):

@@ -14,7 +14,7 @@ from graphc.ir import Bound, Need, Node, Op, Operand, describe
 from graphc.kinds import Index, Scatter, View, affine
 from graphc.ops.shape import expand_dims, full, ravel, reshape
 from graphc.sizes import Dim, Shape
-from graphc.types import TensorType, normal_axes, normal_axis, shape_of
+from graphc.types import TensorType, ints_of, normal_axes, normal_axis, shape_of
 
 # ---- slices ---------------------------------------------------------------------------------------------------------
 
@@ -220,16 +220,28 @@ def stack(parts: Sequence[Operand], axis: int = 0) -> Node:
     return concatenate([expand_dims(node, at) for node in nodes], at)
 
 
-def roll(x: Operand, shift: int, axis: int | None = None) -> Node:
-    """`x` with each element `shift` places later along an axis, from the end to the start; without one, ravelled."""
+def roll(x: Operand, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Node:
+    """`x` with each element `shift` places later along an axis, from the end to the start; without one, ravelled.
+
+    Several shifts take as many axes. A symbolic axis is at least as long as its shift: what a call checks.
+    """
     node = as_node(x)
     if axis is None:
         return reshape(roll(ravel(node), shift, 0), node.shape)
-    at = normal_axis(axis, node.ndim)
-    size = node.shape[at]
-    # A symbolic axis is at least as long as the shift: what a call checks.
-    counted = (size if shift > 0 else 0) - shift
-    cut = counted % size if isinstance(counted, int) and isinstance(size, int) and size else counted
+    shifts, axes = ints_of(shift), ints_of(axis)
+    if len(shifts) == 1:
+        shifts *= len(axes)
+    if len(shifts) != len(axes):
+        raise ShapeError(f"roll: wants one shift, or one for each of {len(axes)} axes, got {len(shifts)}")
+    for places, each in zip(shifts, axes, strict=True):
+        node = _rolled(node, places, normal_axis(each, node.ndim))
+    return node
+
+
+def _rolled(x: Node, places: int, axis: int) -> Node:
+    size = x.shape[axis]
+    cut = (size if places > 0 else 0) - places
+    cut = cut % size if isinstance(cut, int) and isinstance(size, int) and size else cut
     if cut == 0 or size == 0:
-        return node
-    return concatenate([sliced(node, at, cut, size - cut), sliced(node, at, 0, cut)], at)
+        return x
+    return concatenate([sliced(x, axis, cut, size - cut), sliced(x, axis, 0, cut)], axis)

@@ -164,6 +164,8 @@ def tensordot(a: Operand, b: Operand, axes: int | Sequence[Any] = 2) -> Node:
         pairs = [list(range(left.ndim - axes, left.ndim)), list(range(axes))]
     else:
         pairs = [ints_of(each) for each in axes]
+        if len(pairs) != 2 or len(pairs[0]) != len(pairs[1]):
+            raise ShapeError(f"tensordot: axes is an int, or as many axes of a as of b, got {axes}")
     of_a, of_b = (
         [normal_axis(axis, n) for axis in each] for each, n in zip(pairs, (left.ndim, right.ndim), strict=True)
     )
