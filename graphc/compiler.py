@@ -343,9 +343,11 @@ class Function:
         labels, size, *_ = run([guard.watched, count(guard.limit.size, np.int64), *self.inputs], feeds)
         outside = (labels < (-size if guard.limit.from_end else 0)) | (labels >= size)
         position = tuple(int(at) for at in np.argwhere(outside)[0])
+        what = "index" if guard.limit.from_end else "label"
+        hint = "" if guard.limit.from_end else "labels count from 0; "
         return InputError(
-            f"label {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
-            f"{_range(guard.limit, size)}; labels count from 0; no param has changed ({guard.watched.where})"
+            f"{what} {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
+            f"{_range(guard.limit, size)}; {hint}no param has changed ({guard.watched.where})"
         )
 
     # ---- memory -----------------------------------------------------------------------------------------------------
