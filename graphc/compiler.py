@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.arguments import as_input
 from graphc.backend import emit
 from graphc.backend.jit import jit
 from graphc.constants import as_node
@@ -258,7 +259,7 @@ class Function:
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
-        arrays = [_as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+        arrays = [as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
         if self._updated:
             # A param's own memory given as an input would change while it is read.
             arrays = [array.copy() if self._overwrites(array) else array for array in arrays]
@@ -379,27 +380,3 @@ def _axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
 def _live_array(node: Node) -> Array:
     """The memory of a param, or of a constant."""
     return node.value if isinstance(node, Param) else np.array(node.options["literal"].array)
-
-
-def _as_input(node: Node, value: Any) -> Array:
-    """`value` as an array that native code takes: itself if it can be, else a copy; InputError if it does not fit."""
-    if (
-        type(value) is np.ndarray
-        and value.dtype is node.dtype
-        and value.ndim == node.ndim
-        and value.flags.c_contiguous
-        and value.flags.aligned
-    ):
-        return value
-    array = np.asarray(value)
-    if array.ndim != node.ndim:
-        raise InputError(
-            f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
-        )
-    strong = hasattr(value, "dtype")  # Python numbers and lists adapt, arrays of any kind do not
-    if not np.can_cast(array.dtype, node.dtype, "safe" if strong else "same_kind"):
-        raise InputError(
-            f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "
-            f"say so if you mean it: {node.name}.astype({node.dtype.name!r}) ({node.where})"
-        )
-    return np.require(array, node.dtype, ["C", "ALIGNED"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
-from graphc.compiler import _as_input
+from graphc.arguments import as_input
 from graphc.kernel import Kernel
 from graphc.rewrite import match
 
@@ -142,7 +142,7 @@ def test_sizes_are_compared_after_a_good_call_too(python_mode) -> None:
 
 def test_unaligned_memory_is_copied() -> None:
     raw = np.frombuffer(b"\0" + np.ones(3, "f").tobytes(), np.uint8)[1:].view("f")
-    assert _as_input(gc.input("x", (3,)), raw).flags.aligned
+    assert as_input(gc.input("x", (3,)), raw).flags.aligned
 
 
 def test_a_foreign_view_of_a_params_memory_is_copied(rng, python_mode) -> None:

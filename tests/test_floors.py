@@ -16,7 +16,7 @@ FLOORS = (
     ("config", "errors", "sizes"),
     ("kinds", "types"),
     ("ir",),
-    ("constants", "graph", "state"),
+    ("arguments", "constants", "graph", "state"),
     ("kernel", "reference", "rewrite", "verify"),
     ("ops",),
     ("losses", "nn", "optim", "rules"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -103,11 +104,12 @@ def _span(key: Any, size: Dim) -> Span:
         if isinstance(size, int) and isinstance(key, int) and not -size <= key < size:
             raise ShapeError(f"index {key} is outside an axis of size {size}")
         return _counted(key, size), 1, 1
-    step = 1 if key.step is None else int(key.step)
+    step = 1 if key.step is None else _whole(key.step)
     if step == 0:
         raise ShapeError("a slice's step is not 0")
     if not any(isinstance(each, Size) for each in (key.start, key.stop, size)):
-        taken = range(*key.indices(int(str(size))))
+        bounds = [None if each is None else _whole(each) for each in (key.start, key.stop)]
+        taken = range(*slice(bounds[0], bounds[1], step).indices(int(str(size))))
         return (taken.start, step, len(taken)) if taken else (0, 1, 0)
     first, end = (0, size) if step > 0 else (size - 1, -1)
     start = first if key.start is None else _counted(key.start, size)
@@ -121,6 +123,12 @@ def _counted(position: Any, size: Dim) -> Dim:
     """A position counted from the start."""
     if isinstance(position, Size):
         return position
-    if not isinstance(position, (int, np.integer)):
-        raise DtypeError(f"a slice's bounds are ints or sizes, got {position!r}")
-    return int(position) if position >= 0 else size + int(position)
+    whole = _whole(position)
+    return whole if whole >= 0 else size + whole
+
+
+def _whole(bound: Any) -> int:
+    try:
+        return operator.index(bound)
+    except TypeError:
+        raise DtypeError(f"a slice's bounds are ints or sizes, got {bound!r}") from None

@@ -71,6 +71,7 @@ def _limits(shape: Shape, axes: Sequence[int], indices: Sequence[Node]) -> list[
     limits: list[Limit] = []
     for axis, index in zip(axes, indices, strict=True):
         raw, from_end = (index.args[0], True) if index.op is wrapped else (index, False)
+        raw = raw.args[0] if raw.op is astype else raw  # what the user gave, and gave a name
         if not (_is_position(raw, shape[axis]) or (constant_value(raw) is not None and isinstance(shape[axis], int))):
             limits.append(Limit(raw, shape[axis], from_end))
     return limits

@@ -1,0 +1,53 @@
+"""What a call is given, as arrays that native code takes: cast if that is safe, copied if they must be, else refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from graphc.errors import InputError
+from graphc.ir import Node
+
+Array = np.ndarray[Any, Any]
+
+
+def as_input(node: Node, value: Any) -> Array:
+    """`value` as an array that native code takes: itself if it can be, else a copy; InputError if it does not fit."""
+    if (
+        type(value) is np.ndarray
+        and value.dtype is node.dtype
+        and value.ndim == node.ndim
+        and value.flags.c_contiguous
+        and value.flags.aligned
+    ):
+        return value
+    array = _as_array(node, value)
+    if array.ndim != node.ndim:
+        raise InputError(
+            f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
+        )
+    if hasattr(value, "dtype"):
+        fits = np.can_cast(array.dtype, node.dtype, "safe")
+    elif array.dtype.kind == "i":  # Python numbers and lists adapt where they fit, arrays of any kind do not
+        fits = node.type.floating or (node.dtype.kind in "iu" and np.array_equal(array.astype(node.dtype), array))
+    else:
+        fits = np.can_cast(array.dtype, node.dtype, "same_kind")
+    if not fits:
+        raise InputError(
+            f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "
+            f"say so if you mean it: {node.name}.astype({node.dtype.name!r}) ({node.where})"
+        )
+    return np.require(array, node.dtype, ["C", "ALIGNED"])
+
+
+def _as_array(node: Node, value: Any) -> Array:
+    """What a call was given as an array; InputError for what is none, or not all of one."""
+    if isinstance(value, Node):
+        raise InputError(f"input {node.name} wants a value, got the node {value!r}; to compute it, gc.evaluate it")
+    if np.ma.is_masked(value):
+        raise InputError(f"input {node.name} wants all its values, got a masked array; fill it: x.filled(0)")
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise InputError(f"input {node.name} wants {node.type}, got what is no array: {error} ({node.where})") from None
