@@ -1,4 +1,4 @@
-"""What a call is given, as arrays that native code takes: cast if that is safe, copied if they must be, else refused."""
+"""What a call is given, as arrays that native code takes: cast if that is safe, copied if need be, else refused."""
 
 from __future__ import annotations
 
