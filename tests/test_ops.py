@@ -278,6 +278,12 @@ def test_ties_share_the_gradient_as_in_pytorch() -> None:
     np.testing.assert_array_equal(evaluate(gc.grad(gc.sum(gc.clip(z, None, 0.0)), z)), [1, 1, 0])
 
 
+@pytest.mark.parametrize("order", [None, 1, 2, 3, np.inf])
+def test_the_norm_of_zeros_has_gradient_0(order: float | None) -> None:
+    x = gc.param("x", np.zeros(3))
+    np.testing.assert_array_equal(evaluate(gc.grad(gc.norm(x, order), x)), [0, 0, 0])
+
+
 def test_operators_and_methods_are_the_ops() -> None:
     x = gc.param("x", np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert x + 1 is gc.add(x, 1)

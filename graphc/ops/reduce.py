@@ -282,8 +282,11 @@ def norm(x: Operand, ord: float | None = None, axis: int | Sequence[int] | None 
         return max(absolute(node), axis, keepdims)
     if ord < 1:
         raise ValueError(f"norm: ord is at least 1, got {ord}")
-    total = sum(absolute(node) if ord == 1 else absolute(node) ** ord, axis, keepdims)
-    return total if ord == 1 else total ** (1 / ord)
+    if ord == 1:
+        return sum(absolute(node), axis, keepdims)
+    total = sum(absolute(node) ** ord, axis, keepdims)
+    flat = equal(total, 0)  # where the root has no slope, and the norm has gradient 0
+    return where(flat, 0, where(flat, 1, total) ** (1 / ord))
 
 
 # ---- where the extremes are -----------------------------------------------------------------------------------------
