@@ -1,22 +1,25 @@
 # make demo       train on handwritten digits, from source to accuracy
 # make test       format, lint, types, and every test but the slow ones
 # make test-all   all tests; then again without the JIT, with bounds checks, without fusion, and on one thread
+# make test-peers every op, its gradient, and training, beside PyTorch and JAX
 # make bench      graphc against NumPy and, where it can be installed, PyTorch
 # make check      format, lint and types alone
 # make golden     rewrite the golden files; read the diff before you keep it
 # make clean      remove everything that make made, the environment too
 #
 # The first target that runs makes its own environment in .venv; later ones install nothing and need no network.
+# test-peers alone has another, .venv-peers, with PyTorch and JAX in it.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
 PYTHON ?= python3
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-PIP := $(RUN) -m pip --quiet --disable-pip-version-check --no-input
+PEERS := .venv-peers
+PIP := -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-all bench check golden clean
+.PHONY: demo test test-all test-peers bench check golden clean
 
 demo: $(VENV)/installed
 	@$(RUN) examples/digits.py
@@ -31,6 +34,9 @@ test-all: check
 	GRAPHC_FUSION=0 $(PYTEST) -m "not slow"
 	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
 
+test-peers: $(PEERS)/installed
+	$(PEERS)/bin/python -m pytest tests/peers
+
 bench: $(VENV)/contenders
 	@$(RUN) benchmarks/run.py
 
@@ -43,18 +49,24 @@ golden: $(VENV)/installed
 	$(PYTEST) tests/test_golden.py --update-golden
 
 clean:
-	rm -rf $(VENV) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
 	@echo "Installing graphc and its tools into $(VENV) (once; a minute or so)"
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 10) or sys.exit("graphc needs Python 3.10 or newer: make PYTHON=python3.12")'
 	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) install --editable '.[demo,test]'
+	@$(RUN) $(PIP) install --editable '.[demo,test]'
+	@touch $@
+
+$(PEERS)/installed: pyproject.toml
+	@echo "Installing graphc, torch and jax into $(PEERS) (once; some minutes)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python $(PIP) install --editable '.[demo,test]' torch jax
 	@touch $@
 
 # Best effort, tried once: the benchmark says which contenders are missing.
 $(VENV)/contenders: $(VENV)/installed
 	@echo "Installing torch into $(VENV), for comparison (once)"
-	@$(PIP) install torch || echo "torch cannot be installed here: the benchmark goes on without it"
+	@$(RUN) $(PIP) install torch || echo "torch cannot be installed here: the benchmark goes on without it"
 	@touch $@

@@ -36,7 +36,7 @@ def _erfc_of_array(x: Any) -> Any:
 # `{0} <= 0` is false for NaN, so NaN passes through: max(0, x) written by hand would swallow it.
 relu = elementwise(
     "relu", "{dtype}(0) if {0} <= 0 else {0}", lambda x: np.where(x <= 0, np.zeros_like(x), x),
-    lambda g, y, a: (where(y > 0, g, 0),),
+    lambda g, y, a: (where(y <= 0, 0, g),),
     kinds="fiu", doc="`maximum(a, 0)`, the rectified linear unit; its gradient at 0 is 0, as in PyTorch.",
 )
 # LLVM merges the two calls of exp. Of large negative a the plain formula would make 0, this one what exp(a) is.
