@@ -74,6 +74,8 @@ ACTIVATIONS = [
     ),
     Row("selu", gc.selu, jax.nn.selu, nn.selu, (real(*M),)),
     Row("silu", gc.silu, jax.nn.silu, nn.silu, (real(*M, low=-9, high=9),)),
+    Row("log_sigmoid", gc.log_sigmoid, jax.nn.log_sigmoid, nn.logsigmoid, (real(*M, low=-9, high=9),)),
+    Row("xlogy", gc.xlogy, jax.scipy.special.xlogy, torch.xlogy, (real(*M), positive(*V))),
     Row("softplus", gc.softplus, jax.nn.softplus, nn.softplus, (real(*M, low=-9, high=9),)),
     Row("gelu", gc.gelu, lambda x: jax.nn.gelu(x, approximate=False), nn.gelu, (real(*M),)),
     Row(

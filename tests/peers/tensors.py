@@ -143,6 +143,10 @@ NORMALISATION = [
 ]
 
 
+def _huber_in_jax(d: jax.Array, delta: float) -> jax.Array:
+    return jnp.where(jnp.abs(d) <= delta, 0.5 * d * d, delta * (jnp.abs(d) - 0.5 * delta))
+
+
 LOSSES = [
     Row("mse", gc.mse, lambda p, t: jnp.mean((p - t) ** 2), nn.mse_loss, (real(*M), real(*M))),
     Row("mae", gc.mae, lambda p, t: jnp.mean(jnp.abs(p - t)), nn.l1_loss, (real(*M), real(*M))),
@@ -158,7 +162,7 @@ LOSSES = [
         lambda z, labels: gc.cross_entropy(gc.softmax(z), labels),
         lambda z, labels: _nll_in_jax(jax.nn.log_softmax(z), labels),
         nn.cross_entropy,
-        (real(5, 3, low=-30, high=30), whole(5)),
+        (real(5, 3, low=-5, high=5), whole(5)),
     ),
     Row(
         "softmax_cross_entropy",
@@ -173,6 +177,41 @@ LOSSES = [
         lambda z, p: -jnp.mean(jnp.sum(p * jax.nn.log_softmax(z), -1)),
         nn.cross_entropy,
         (real(5, 3), probabilities(5, 3)),
+    ),
+    Row(
+        "softmax_cross_entropy: smoothed",
+        lambda z, labels: gc.softmax_cross_entropy(z, labels, label_smoothing=0.1),
+        lambda z, labels: 0.9 * _nll_in_jax(jax.nn.log_softmax(z), labels) - 0.1 * jnp.mean(jax.nn.log_softmax(z)),
+        lambda z, labels: nn.cross_entropy(z, labels, label_smoothing=0.1),
+        (real(5, 3), whole(5)),
+    ),
+    Row(
+        "mse: weighted",
+        lambda p, t, w: gc.mse(p, t, weights=w),
+        lambda p, t, w: jnp.mean(w[:, None] * (p - t) ** 2),
+        lambda p, t, w: torch.mean(w[:, None] * nn.mse_loss(p, t, reduction="none")),
+        (real(*M), real(*M), real(3)),
+    ),
+    Row(
+        "huber",
+        lambda p, t: gc.huber(p, t, delta=0.7),
+        lambda p, t: jnp.mean(_huber_in_jax(p - t, 0.7)),
+        lambda p, t: nn.huber_loss(p, t, delta=0.7),
+        (real(*M), real(*M)),
+    ),
+    Row(
+        "binary_cross_entropy",
+        gc.binary_cross_entropy,
+        lambda p, t: -jnp.mean(t * jnp.log(p) + (1 - t) * jnp.log1p(-p)),
+        nn.binary_cross_entropy,
+        (probabilities(5, 3), probabilities(5, 3)),
+    ),
+    Row(
+        "sigmoid_cross_entropy",
+        gc.sigmoid_cross_entropy,
+        lambda z, t: jnp.mean(jax.nn.softplus(z) - z * t),
+        nn.binary_cross_entropy_with_logits,
+        (real(5, 3, low=-30, high=30), probabilities(5, 3)),
     ),
 ]
 
