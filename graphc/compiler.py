@@ -53,6 +53,18 @@ def compile(
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is at least 1, got {threads}")
+    return Function(graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite), outputs, optimizer)
+
+
+def graph_of(
+    outputs: Any,
+    inputs: Sequence[Node] | None = None,
+    optimizer: Optimizer | None = None,
+    updates: Mapping[Param, Node] | None = None,
+    name: str | None = None,
+    on_nonfinite: str = "raise",
+) -> Graph:
+    """The graph that compile() takes through the passes, with its guards; GraphError if it cannot be compiled."""
     if on_nonfinite not in ("raise", "ignore"):
         raise ValueError(f'on_nonfinite is "raise" or "ignore", got {on_nonfinite!r}')
     nodes = flattened(outputs) if isinstance(outputs, (Node, list, tuple, Mapping)) else [outputs]
@@ -78,7 +90,7 @@ def compile(
     finite = optimizer is not None and on_nonfinite == "raise"
     graph = _guarded(graph, finite)
     check(graph)
-    return Function(graph, outputs, optimizer)
+    return graph
 
 
 def _advancing(roots: Sequence[Node], updates: Mapping[Param, Node]) -> tuple[tuple[Param, Node], ...]:

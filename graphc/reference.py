@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,17 @@ def in_structure(structure: Any, values: list[Any]) -> Any:
     return make(values)
 
 
+Reading = Callable[[Node, list[Array]], list[Array]]
+
+
 def run(
-    roots: Sequence[Node], feeds: Mapping[str, Any], dtype: Any = None, given: Mapping[Node, Any] | None = None
+    roots: Sequence[Node],
+    feeds: Mapping[str, Any],
+    dtype: Any = None,
+    given: Mapping[Node, Any] | None = None,
+    reading: Reading | None = None,
 ) -> list[Array]:
-    """The value of each root."""
+    """The value of each root. `reading(node, operands)` is what the op of `node` reads instead of its operands."""
     order = toposort(roots)
     wide = None if dtype is None else np.dtype(dtype)
     values: dict[Node, Array] = {node: np.asarray(value) for node, value in (given or {}).items()}
@@ -63,7 +70,8 @@ def run(
         warnings.simplefilter("ignore", RuntimeWarning)  # the mean of nothing is NaN, here as in native code
         for node in order:
             if node not in values:
-                values[node] = _apply(node, [values[arg] for arg in node.args], sizes, wide)
+                args = [values[arg] for arg in node.args]
+                values[node] = _apply(node, reading(node, args) if reading else args, sizes, wide)
     return [np.array(values[root]) for root in roots]  # copies: a param's memory changes when a step runs
 
 

@@ -23,7 +23,10 @@ FLOORS = (
     ("passes", "backend"),
     ("compiler", "gradcheck"),
     ("__init__",),
+    ("fuzz",),
+    ("__main__",),
 )
+TOOLS = ("fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,17 @@ class Compiled:
         if not self.functions:
             return "NUMBA_DISABLE_JIT is set: the step runs as Python"
         return "\n".join(text for function in self.functions for text in getattr(function, inspect)().values())
+
+
+@contextlib.contextmanager
+def as_python() -> Iterator[None]:
+    """Steps made inside run as the Python that they are: no time to compile, the same text."""
+    before = numba.config.DISABLE_JIT
+    numba.config.DISABLE_JIT = True
+    try:
+        yield
+    finally:
+        numba.config.DISABLE_JIT = before
 
 
 def jit(source: str, name: str, inputs: Sequence[TensorType], results: Sequence[TensorType]) -> Compiled:
