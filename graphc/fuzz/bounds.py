@@ -11,9 +11,9 @@ wrong by another 8 * sqrt(n) roundings, all elements alike: roundings of equal t
 that the numeric contract calls wide has no such share. The spread is large exactly where a graph is badly conditioned:
 cancellation, or a kink next to which both sides are right.
 
-Between graphs evaluated in float64 the roundings are float64's, but for two: what is made of constants alone, which a
-pass may fold in their own dtype; and the constants of a formula such as gelu's, which are rounded to the dtype of its
-operands when the formula is written out.
+Between graphs evaluated in float64 the roundings are float64's, but for constants and what is made of them: a pass
+may fold them in their own dtype, and the numbers in a formula such as gelu's are rounded to the dtype of its operands
+when it is written out.
 """
 
 from __future__ import annotations
@@ -76,9 +76,9 @@ def _disturbed(sample: int, double: bool) -> Reading:
 
 
 def _rounded(arg: Node) -> bool:
-    """Whether this is a scalar constant of more than a few bits, so that its dtype may have rounded it."""
+    """Whether this is a constant of more than a few bits, so that its dtype may have rounded it."""
     value = constant_value(arg)
-    return value is not None and not value.shape and value * 1024 != np.rint(value * 1024)
+    return value is not None and bool(np.any(value * 1024 != np.rint(value * 1024)))
 
 
 def _drift(node: Node, operand: Array) -> float:
