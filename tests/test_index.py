@@ -100,7 +100,7 @@ def test_a_key_takes_what_it_takes_in_numpy(case: tuple[tuple[int, ...], Any]) -
     wanted = taken(shape, key)
     x = gc.param("x", np.arange(float(np.prod(shape))).reshape(shape))
     if isinstance(wanted, Exception) or (not wanted.size and not is_taken(case)):
-        with pytest.raises(gc.ShapeError, match="outside an axis" if isinstance(wanted, np.ndarray) else ""):
+        with pytest.raises(gc.ShapeError, match="outside an axis" if isinstance(wanted, np.ndarray) else None):
             x[key]
         return
     node = x[key]
@@ -231,7 +231,7 @@ def test_a_position_outside_stops_the_call_before_anything_changes(read, dtype: 
         for at in range(4):
             positions = np.zeros(4, dtype)
             positions[at] = outside
-            with pytest.raises(gc.InputError, match=rf"label {outside} at \[{at}.* is outside range\("):
+            with pytest.raises(gc.InputError, match=rf"(label|index) {outside} at \[{at}.* is outside range\("):
                 step(positions)
             np.testing.assert_array_equal(w.value, before)
     inside = np.array([0, 3, lowest, lowest], dtype)
