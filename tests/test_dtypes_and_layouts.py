@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import array
 import itertools
 from collections.abc import Callable
 from typing import Any
 
-import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
 
 import graphc as gc
 
