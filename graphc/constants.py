@@ -73,7 +73,7 @@ def common_dtype(*operands: Operand, floating: bool = False) -> np.dtype[Any]:
     """
     known = [value.dtype if isinstance(value, Node) else value for value in operands]
     dtype = np.result_type(*(v if isinstance(v, (int, float, np.dtype)) else np.asarray(v).dtype for v in known))
-    return supported_dtype(np.float64 if floating and dtype.kind != "f" else dtype)
+    return supported_dtype(np.float64 if floating and dtype.kind in "iub" else dtype)
 
 
 def cast(value: Operand, dtype: np.dtype[Any]) -> Node:

@@ -295,6 +295,11 @@ def number_code(value: Any, dtype: np.dtype[Any]) -> str:
     return f"{constructor(dtype)}({text})"
 
 
+def code_for(dtype: np.dtype[Any], code: str, wrapping: str | None) -> str:
+    """The code of an op for this dtype."""
+    return wrapping if wrapping is not None and dtype == np.int64 else code
+
+
 def index_code(entry: Entry) -> str:
     """`i` for the outermost loop's index, `0` for an axis of size 1."""
     assert not isinstance(entry, (Affine, Read))
@@ -314,7 +319,7 @@ def element_code(node: Node, operand_names: Sequence[str]) -> str:
     if isinstance(kind, Extent):
         return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
     assert isinstance(kind, Scalar)
-    code = kind.code.format(*operand_names, dtype=constructor(node.dtype))
+    code = code_for(node.dtype, kind.code, kind.wrapping).format(*operand_names, dtype=constructor(node.dtype))
     # Arithmetic on small integers and on bools is done in 64 bits; its result is not.
     narrow = node.args[0].dtype == node.dtype and node.dtype.name in ("int32", "uint8", "bool")
     return f"{constructor(node.dtype)}({code})" if narrow else code

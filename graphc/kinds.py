@@ -80,11 +80,13 @@ class Position:
 class Scalar:
     """Element by element: `code` is the Python expression of one element, `cost` its price in additions.
 
-    In `code`, {0}, {1}, ... are the operands' elements and {dtype} makes a number of the result's dtype.
+    In `code`, {0}, {1}, ... are the operands' elements and {dtype} makes a number of the result's dtype. `wrapping` is
+    the code for int64, where plain arithmetic that overflows is undefined in machine code; NumPy's wraps around.
     """
 
     code: str
     cost: int = 1
+    wrapping: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,18 +128,24 @@ class Fold:
 
     `init(dtype)` gives the start as a number. In `step`, {acc} and {x} are numbers of one dtype, and fold_add is an
     addition whose order among its kind is free. A `wide` fold accumulates float32 in float64 and rounds once.
+    `wrapping` is the step for int64.
     """
 
     init: Callable[[np.dtype[Any]], float]
     step: str
     wide: bool = False
+    wrapping: str | None = None
 
 
 @dataclass(frozen=True)
 class Scan:
-    """Along the last axis, `acc = step` for each element, each result kept; acc starts at 0. {0}, {1} are operands."""
+    """Along the last axis, `acc = step` for each element, each result kept; acc starts at 0. {0}, {1} are operands.
+
+    `wrapping` is the step for int64.
+    """
 
     step: str
+    wrapping: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from graphc.ops.elementwise import where
-
 from graphc import rules
 from graphc.ir import OPS
+from graphc.ops.choice import where
 from graphc.ops.product import dot, gemm
 from graphc.ops.shape import broadcast_to, reshape, transpose
 

@@ -49,7 +49,10 @@ ARENA, ARENA_BYTES, SCALARS, FIRST_STORED = 0, 1, 2, 3
 IMPORTS = {
     "blas": ("gemm",),
     "jit": ("kernel", "step_function"),
-    "primitives": ("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),
+    "primitives": (
+        *("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),
+        *("wrapping_add", "wrapping_multiply", "wrapping_subtract"),
+    ),
 }
 """What emitted code may import of this package, by file."""
 

@@ -26,9 +26,7 @@ def fold_add(total: Any, value: Any) -> Any:
 
 @overload(fold_add)
 def _fold_add(total, value):
-    if isinstance(total, types.Float):
-        return lambda total, value: _reordered_add(total, value)
-    return lambda total, value: total + value
+    return lambda total, value: _reordered_add(total, value)
 
 
 @intrinsic
@@ -37,6 +35,42 @@ def _reordered_add(typing_context, total, value):
         return builder.fadd(*args, flags=("reassoc", "nsz", "contract"))
 
     return total(total, total), generate
+
+
+# ---- integers that wrap around --------------------------------------------------------------------------------------
+# Numba tells LLVM that int64 arithmetic does not overflow, which NumPy's may: `a - b > 0` would become `a > b`.
+
+
+def wrapping_add(a: Any, b: Any) -> Any:
+    """`a + b` of int64, modulo 2**64."""
+    return np.int64(a) + np.int64(b)
+
+
+def wrapping_subtract(a: Any, b: Any) -> Any:
+    """`a - b` of int64, modulo 2**64."""
+    return np.int64(a) - np.int64(b)
+
+
+def wrapping_multiply(a: Any, b: Any) -> Any:
+    """`a * b` of int64, modulo 2**64."""
+    return np.int64(a) * np.int64(b)
+
+
+def _wrapping(instruction: str) -> Any:
+    @intrinsic
+    def operation(typing_context, a, b):
+        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return getattr(builder, instruction)(*args)
+
+        return types.int64(types.int64, types.int64), generate
+
+    return operation
+
+
+_add, _subtract, _multiply = _wrapping("add"), _wrapping("sub"), _wrapping("mul")
+overload(wrapping_add)(lambda a, b: lambda a, b: _add(a, b))
+overload(wrapping_subtract)(lambda a, b: lambda a, b: _subtract(a, b))
+overload(wrapping_multiply)(lambda a, b: lambda a, b: _multiply(a, b))
 
 
 # ---- whole quotients ------------------------------------------------------------------------------------------------

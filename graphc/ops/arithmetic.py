@@ -19,15 +19,15 @@ from graphc.ops.scalar import derived, elementwise
 # fmt: off
 
 add = elementwise(
-    "add", "{0} + {1}", np.add, lambda g, y, a, b: (g, g),
+    "add", "{0} + {1}", np.add, lambda g, y, a, b: (g, g), wrapping="wrapping_add({0}, {1})",
     commutative=True, analytic=True, doc="`a + b`.",
 )
 subtract = elementwise(
-    "subtract", "{0} - {1}", np.subtract, lambda g, y, a, b: (g, -g),
+    "subtract", "{0} - {1}", np.subtract, lambda g, y, a, b: (g, -g), wrapping="wrapping_subtract({0}, {1})",
     kinds="fiu", analytic=True, doc="`a - b`.",
 )
 multiply = elementwise(
-    "multiply", "{0} * {1}", np.multiply, lambda g, y, a, b: (g * b, g * a),
+    "multiply", "{0} * {1}", np.multiply, lambda g, y, a, b: (g * b, g * a), wrapping="wrapping_multiply({0}, {1})",
     commutative=True, analytic=True, doc="`a * b`.",
 )
 divide = elementwise(
@@ -44,11 +44,12 @@ remainder = elementwise(
     doc="`a - b * floor(a / b)`, with the sign of b; an integer divided by 0 leaves 0. Also `a % b`.",
 )
 negative = elementwise(
-    "negative", "-{0}", np.negative, lambda g, y, a: (-g,),
+    "negative", "-{0}", np.negative, lambda g, y, a: (-g,), wrapping="wrapping_subtract(i64(0), {0})",
     kinds="fiu", analytic=True, doc="`-a`.",
 )
 absolute = elementwise(
     "abs", "abs({0})", np.abs, lambda g, y, a: (g * sign(a),),
+    wrapping="wrapping_subtract(i64(0), {0}) if {0} < 0 else {0}",
     doc="`|a|`; its gradient at 0 is 0, as in PyTorch.",
 )
 sign: Op = elementwise(

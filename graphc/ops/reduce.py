@@ -58,7 +58,7 @@ def _sum_bind(x: Operand, axis: int | Sequence[int] | None = None, keepdims: boo
 
 sum = Op(
     "sum",
-    Fold(lambda dtype: 0, "fold_add({acc}, {x})", wide=True),
+    Fold(lambda dtype: 0, "fold_add({acc}, {x})", wide=True, wrapping="wrapping_add({acc}, {x})"),
     _type,
     lambda x, axes, keepdims: np.sum(x, axis=axes, keepdims=keepdims),
     lambda g, y, x, axes, keepdims: (broadcast_to(restored(g, x, axes), x.shape),),
@@ -125,7 +125,7 @@ def _prod_grad(g: Node, y: Node, x: Node, axes: Axes, keepdims: bool) -> tuple[N
 
 prod = Op(
     "prod",
-    Fold(lambda dtype: 1, "{acc} * {x}"),
+    Fold(lambda dtype: 1, "{acc} * {x}", wrapping="wrapping_multiply({acc}, {x})"),
     _type,
     lambda x, axes, keepdims: np.prod(x, axis=axes, keepdims=keepdims),
     _prod_grad,

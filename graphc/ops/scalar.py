@@ -32,6 +32,7 @@ def elementwise(
     kinds: str = "fiub",
     floating: bool = False,
     cost: int = 1,
+    wrapping: str | None = None,
     bind: Callable[..., Bound] | None = None,
     **record: Any,
 ) -> Op:
@@ -51,7 +52,9 @@ def elementwise(
 
     arity = 1 + max(n for n in range(3) if f"{{{n}}}" in code)
     taken = "f" if floating else kinds
-    return Op(name, Scalar(code, cost), type_rule, numpy, grad, bind or bind_all, arity=arity, kinds=taken, **record)
+    return Op(
+        name, Scalar(code, cost, wrapping), type_rule, numpy, grad, bind or bind_all, arity=arity, kinds=taken, **record
+    )
 
 
 def derived(

@@ -63,7 +63,7 @@ def _stretched_pair(a: Operand, b: Operand) -> tuple[Node, ...]:
 
 recurrence: Op = Op(
     "recurrence",
-    Scan("{0} * {acc} + {1}"),
+    Scan("{0} * {acc} + {1}", wrapping="wrapping_add(wrapping_multiply({0}, {acc}), {1})"),
     _recurrence_type,
     _recurrence,
     _recurrence_grad,

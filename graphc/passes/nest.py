@@ -23,6 +23,7 @@ from graphc.kernel import (
     Loop,
     Operand,
     Store,
+    code_for,
     constructor,
     element_code,
     index_code,
@@ -146,7 +147,9 @@ class Nest(Bodies):
         name, acc = self.fresh(node), self.fresh(node, "acc")
         number = np.dtype(np.float64) if wide else node.dtype
         around.insert(around.index(loop), Let(acc, number_code(kind.init(node.dtype), number), (), node))
-        step = kind.step.format(acc=acc, x=f"{constructor(number)}({x})" if wide else x)
+        step = code_for(number, kind.step, kind.wrapping).format(
+            acc=acc, x=f"{constructor(number)}({x})" if wide else x
+        )
         chain[-1].items.append(Let(acc, step, (acc, x), node))
         result = Let(name, f"{constructor(node.dtype)}({acc})" if wide else acc, (acc,), node)
         around.insert(around.index(loop) + 1, result)
@@ -173,7 +176,7 @@ class Nest(Bodies):
         old, new = self.fresh(node), self.fresh(node)
         chain[-1].items += [
             Load(old, home, index, node),
-            Let(new, kind.step.format(acc=old, x=x), (old, x), node),
+            Let(new, code_for(node.dtype, kind.step, kind.wrapping).format(acc=old, x=x), (old, x), node),
             Store(home, index, new, node),
         ]
 
@@ -183,14 +186,15 @@ class Nest(Bodies):
         names = self.values(body_cells(node), chain)
         kind, acc = node.op.kind, number_code(0, node.dtype)
         assert isinstance(kind, Scan)
+        step = code_for(node.dtype, kind.step, kind.wrapping)
         if node.shape[-1] != 1:
             acc = self.fresh(node, "acc")
             around, loop = _around(chain, path, len(chain) - 2)
             around.insert(around.index(loop), Let(acc, number_code(0, node.dtype), (), node))
-            chain[-1].items.append(Let(acc, kind.step.format(*names, acc=acc), (acc, *names), node))
+            chain[-1].items.append(Let(acc, step.format(*names, acc=acc), (acc, *names), node))
             item = Let(self.fresh(node), acc, (acc,), node)
         else:
-            item = Let(self.fresh(node), kind.step.format(*names, acc=acc), tuple(names), node)
+            item = Let(self.fresh(node), step.format(*names, acc=acc), tuple(names), node)
         chain[-1].items.append(item)
         self._made(node, chain[-1], item, item.name, [*path, item])
 
