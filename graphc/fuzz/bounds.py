@@ -5,11 +5,11 @@ product and a sum at once, and may add in another order. So what it may be off i
 
     2 * what NumPy, which computes in the same dtypes, is off  +  2 ulp of the largest element  +  the spread
 
-where the spread is how far the results move when every op reads its operands a little wrong, each by itself: by
-8 roundings of its dtype up or down, each element by itself. What an op accumulates in its own dtype, n terms, is read
-wrong by another 8 * sqrt(n) roundings, all elements alike: roundings of equal terms all go one way, others drift. A sum
-that the numeric contract calls wide has no such share. The spread is large exactly where a graph is badly conditioned:
-cancellation, or a kink next to which both sides are right.
+where the spread is how far the results move when every op reads its operands a little wrong: each element by itself, by
+4 to 8 roundings of its dtype up or down. What an op accumulates in its own dtype, n terms, is read wrong by another
+sqrt(n) times as much, all elements alike: roundings of equal terms all go one way, others drift. A sum that the numeric
+contract calls wide has no such share. The spread is large exactly where a graph is badly conditioned: cancellation, or
+a kink next to which both sides are right.
 
 Between graphs evaluated in float64 the roundings are float64's, but for constants and what is made of them: a pass
 may fold them in their own dtype, and the numbers in a formula such as gelu's are rounded to the dtype of its operands
@@ -29,7 +29,7 @@ from graphc.ir import Node, toposort
 from graphc.kinds import Constant, Fold, Product, Scan, Scatter, Stored
 from graphc.reference import Reading, run
 
-ROUNDINGS, SAMPLES = 8, 6
+ROUNDINGS, SAMPLES = 8, 8
 
 
 def spread(
@@ -67,12 +67,18 @@ def _disturbed(sample: int, double: bool) -> Reading:
             if value.dtype.kind == "f":
                 dtype = np.float64 if double and arg not in folded and not _rounded(arg) else arg.dtype
                 epsilon = np.finfo(dtype).eps * ROUNDINGS
-                value = value * (1 + epsilon * rng.choice((-1.0, 1.0), value.shape))
-                value = value * (1 + epsilon * _drift(node, value) * rng.choice((-1.0, 1.0)))
+                value = value * (1 + epsilon * _some(rng, value.shape))
+                value = value * (1 + epsilon * _drift(node, value) * _some(rng, ()))
             found.append(value)
         return found
 
     return reading
+
+
+def _some(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """Numbers of either sign between 1/2 and 1: two of them hardly cancel each other."""
+    found: Array = rng.uniform(0.5, 1.0, shape) * rng.choice((-1.0, 1.0), shape)
+    return found
 
 
 def _rounded(arg: Node) -> bool:
