@@ -54,7 +54,7 @@ def check(recipe: Recipe, native: bool = False) -> Failure | None:
 
 
 def _first_failure(recipe: Recipe, native: bool) -> Failure | None:
-    tail: list[str] = []
+    tail = script.compiling(recipe)
     try:
         built = build(recipe)
         tail = script.calling(built)

@@ -59,6 +59,11 @@ def _compared(recipe: Recipe, at: int | None, bound: float) -> list[str]:
     return [] if at is None else COMPARED.format(at=at, bound=float(bound)).splitlines()
 
 
+def compiling(recipe: Recipe) -> list[str]:
+    """Compiles the graph."""
+    return [*([f"optimizer = {recipe.optimizer}"] if recipe.optimizer else []), f"gc.compile({recipe.arguments()})"]
+
+
 def calling(built: Built, call: int | None = None, at: int | None = None, bound: float = 0.0) -> list[str]:
     """Calls the compiled function; value `at` of call number `call` is compared with the interpreter's in float64."""
     recipe = built.recipe
