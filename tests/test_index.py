@@ -8,7 +8,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 import graphc as gc
 
@@ -119,10 +119,12 @@ def test_a_position_outside_is_refused_also_where_nothing_is_read() -> None:
         gc.param("x", np.zeros((3, 2)))[key]
 
 
+# A fixture serves all examples, and an example costs a compile: it is not made smaller.
+COMPILED = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 BATCH = st.lists(cases().filter(is_taken), min_size=12, max_size=12)
 
 
-@settings(derandomize=True, deadline=None, max_examples=4, suppress_health_check=list(HealthCheck))
+@settings(COMPILED, max_examples=4)
 @given(batch=BATCH)
 def test_compiled_keys_take_what_they_take_in_numpy(batch: list[Any], either_mode: str) -> None:
     """A dozen keys and their gradients in one function; arrays of positions are inputs where they can be."""
@@ -130,7 +132,7 @@ def test_compiled_keys_take_what_they_take_in_numpy(batch: list[Any], either_mod
 
 
 @pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(COMPILED, max_examples=100)
 @given(batch=BATCH)
 def test_many_compiled_keys_take_what_they_take_in_numpy(batch: list[Any], either_mode: str) -> None:
     agree_compiled(batch)
