@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import graphc as gc
+from graphc.constants import as_node
 from graphc.errors import GraphcError
 from graphc.ir import OPS, Op
 from graphc.kinds import Stored
@@ -218,6 +219,25 @@ def test_the_gradient_is_the_numeric_one(case: Case, rng: np.random.Generator) -
         expected = numeric(case, arrays, k, weights, node.options)
         tolerance = 1e-12 if case.op.analytic else 1e-7
         np.testing.assert_allclose(gradient, expected, rtol=tolerance, atol=tolerance)
+
+
+@each_case
+def test_the_second_derivative_is_the_numeric_one(case: Case, rng: np.random.Generator) -> None:
+    """The gradient of the slope along a direction, against the difference of the first gradients on either side."""
+    arrays = case.arrays(rng)
+    params, node = case.node(arrays)
+    if not node.type.floating or case.op.name in NO_GRADIENT or node.dtype == np.float32:
+        return
+    wrt = [k for k, array in enumerate(arrays) if array.dtype.kind == "f"]
+    weights = rng.normal(size=np.shape(case.op.numpy(*arrays, **node.options)))
+    first = gradients(gc.sum(node * weights), [params[k] for k in wrt])
+    direction = {k: rng.normal(size=arrays[k].shape) for k in wrt}
+    slope = as_node(0.0)
+    for k, gradient in zip(wrt, first, strict=True):
+        slope = slope + gc.sum(gradient * direction[k])
+    sides = [evaluate(first, {f"p{k}": arrays[k] + step * direction[k] for k in wrt}) for step in (1e-5, -1e-5)]
+    for second, right, left in zip(evaluate(gradients(slope, [params[k] for k in wrt])), *sides, strict=True):
+        np.testing.assert_allclose(second, (right - left) / 2e-5, rtol=1e-6, atol=1e-6)
 
 
 def numeric(case: Case, arrays: list[np.ndarray], k: int, weights: np.ndarray, options: dict[str, Any]) -> np.ndarray:
