@@ -72,7 +72,10 @@ def common_dtype(*operands: Operand, floating: bool = False) -> np.dtype[Any]:
     `floating` asks for a float dtype: integers then become float64, as in NumPy.
     """
     known = [value.dtype if isinstance(value, Node) else value for value in operands]
-    dtype = np.result_type(*(v if isinstance(v, (int, float, np.dtype)) else np.asarray(v).dtype for v in known))
+    try:
+        dtype = np.result_type(*(v if isinstance(v, (int, float, np.dtype)) else np.asarray(v).dtype for v in known))
+    except TypeError as error:
+        raise DtypeError(f"no dtype is common to the operands: {error}") from None
     return supported_dtype(np.float64 if floating and dtype.kind in "iub" else dtype)
 
 
