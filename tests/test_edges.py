@@ -251,3 +251,14 @@ def test_a_shared_constant_is_shown_at_this_graphs_line(python_mode) -> None:
         texts.append(names["f"].stages["simplify"])
     assert "two.py" not in texts[0]
     assert "one.py" not in texts[1]
+
+
+def test_an_index_is_a_number_in_any_expression(either_mode: str) -> None:
+    """The positions of a slice are `6 + i` in code, which an operator must not take apart."""
+    n, x = gc.input("n", (1,), "int64"), gc.input("x", ("time",), "float64")
+    i, late = gc.arange(8)[6:], gc.arange(x.shape[0])[-2:]
+    step = gc.compile([gc.invert(i), gc.power(i, n), gc.power(n, i), gc.power(late, n), late[::-1] * 2], inputs=[n, x])
+    for got, wanted in zip(
+        step(np.array([3]), np.zeros(5)), [[-7, -8], [216, 343], [729, 2187], [27, 64], [8, 6]], strict=True
+    ):
+        np.testing.assert_array_equal(got, wanted)

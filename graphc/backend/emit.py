@@ -10,7 +10,7 @@ identifiers and become `n_<size>`; the others appear in comments only.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from graphc.graph import lines_of, names_of, printable, spelled
@@ -158,8 +158,10 @@ def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> li
     for item in walk([kernel]):
         if isinstance(item, Loop):
             found.update(dict.fromkeys(f"n_{name}" for name in sorted(symbols(item.extent))))
+        if isinstance(item, (Let, Load, Store)):
+            code = (item.code,) if isinstance(item, Let) else item.index
+            found.update(dict.fromkeys(name for name in _variables(code) if name.startswith("n_")))
         if isinstance(item, (Load, Store)):
-            found.update(dict.fromkeys(name for name in _in_index(item) if name.startswith("n_")))
             found[names.of(item.place)] = None
         found.update(dict.fromkeys(name for name in _read(item) if name in top_scalars))
     own = {item.name for item in walk([kernel]) if isinstance(item, (Let, Load))}
@@ -171,17 +173,17 @@ def _read(item: Item) -> tuple[str, ...]:
     if isinstance(item, Let):
         return item.uses
     if isinstance(item, Store):
-        return (item.name, *_in_index(item))
+        return (item.name, *_variables(item.index))
     if isinstance(item, Load):
-        return _in_index(item)
+        return _variables(item.index)
     if isinstance(item, Gemm):
         return (item.alpha, item.beta)
     return (item.condition,) if isinstance(item, Check) else ()
 
 
-def _in_index(item: Load | Store) -> tuple[str, ...]:
-    """The variables of an index: `i + n_time` has two."""
-    return tuple(name for entry in item.index for name in re.findall(r"[^\W\d]\w*", entry))
+def _variables(codes: Iterable[str]) -> tuple[str, ...]:
+    """The names in pieces of code: `i + n_time` has two."""
+    return tuple(name for code in codes for name in re.findall(r"[^\W\d]\w*", code))
 
 
 def _results(kernel: Kernel, read_at: Mapping[str, set[int]], at: int) -> list[str]:

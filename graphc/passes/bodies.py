@@ -103,7 +103,8 @@ class Bodies:
         if isinstance(kind, Constant) and not node.shape:
             return number_code(node.options["literal"].array[()], node.dtype)
         if isinstance(kind, Position):
-            return self.index_code(index[0], chain)
+            code = self.index_code(index[0], chain)
+            return code if code.isidentifier() else f"({code})"  # it may stand in any expression
         inlined = node not in self.placed and not is_alias(node, index)
         if inlined and not isinstance(kind, (Scalar, Extent, Stored, Constant)):
             return self.value(operands(node, index)[-1], chain)
