@@ -119,12 +119,20 @@ def axes(x: np.ndarray) -> st.SearchStrategy:
     return axes_of(x.ndim) | st.none()
 
 
+def some_axes(x: np.ndarray) -> st.SearchStrategy:
+    return axes(x).filter(np.size)
+
+
 def flag(x: np.ndarray) -> st.SearchStrategy:
     return st.booleans()
 
 
 def near_zero(x: np.ndarray) -> st.SearchStrategy:
     return st.integers(-5, 5)
+
+
+def shifts(x: np.ndarray) -> st.SearchStrategy:
+    return near_zero(x) | st.lists(near_zero(x), min_size=1, max_size=3).map(tuple)
 
 
 @st.composite

@@ -230,8 +230,6 @@ WRAPPING = """
     (a | b) ^ -a
     np.left_shift(a, b)
     np.right_shift(a, b)
-    np.left_shift(a + b, 3)
-    np.right_shift(a * b, 1)
     np.sum(a + b)
     np.sum(a * b, 0)
     np.max(a + b, 1)
@@ -284,7 +282,6 @@ OF_BOOLS = """
     np.where(a, b, ~b)
     np.logical_xor(a, b)
     a + 1
-    a * 2.5
     a / (b + 1)
     np.sum(a + b)
     np.max(a * b, 0)

@@ -33,6 +33,8 @@ from calls import (
     order,
     other_shape,
     positions,
+    shifts,
+    some_axes,
     tensordot,
     wider_shape,
     widths,
@@ -79,7 +81,7 @@ CALLS: dict[str, st.SearchStrategy] = {
     "repeat": of_one("repeat", near_zero, axis=axis_or_none),
     "flip": of_one("flip", axis=axes),
     "pad": of_one("pad", widths, shapes=SHORT.filter(len), constant_values=near_zero),
-    "roll": of_one("roll", near_zero, axis=axis_or_none),
+    "roll": of_one("roll", shifts, axis=some_axes),
     "diag": of_one("diag", k=near_zero, shapes=SHORT),
     "diagonal": of_one("diagonal", offset=near_zero, axis1=axis, axis2=axis),
     "tril": of_one("tril", k=near_zero),
@@ -180,6 +182,13 @@ DIFFERENCES = [
             call.name == "pad" and wanted[0].dtype == "uint8" and call.options.get("constant_values", 0) < 0
         ),
         Call("pad", [zeros(2, dtype="uint8")], (1,), {"constant_values": -1}),
+    ),
+    Difference(
+        "several shifts want as many axes; NumPy gives one axis all of them",
+        lambda call, wanted: (
+            call.name == "roll" and np.size(call.after[0]) not in (1, np.size(call.options.get("axis")))
+        ),
+        Call("roll", [zeros(4)], ((1, 2),), {"axis": 0}),
     ),
     Difference(
         "a triangle is that of a matrix; NumPy makes one of a vector's copies",
