@@ -14,6 +14,7 @@ The numeric contract:
   that keeps an inner axis (a bias gradient) accumulates in its own dtype, row after row.
 - Only the additions of a sum (`fold_add`) may be taken in another order, so that they can run in vector lanes; what is
   summed may not be rearranged. NaN and infinities keep their meaning everywhere.
+- Integers wrap around, as in NumPy.
 - Matrix products are BLAS's: they accumulate in their dtype, in BLAS's order.
 """
 
