@@ -113,7 +113,7 @@ def apply_rules(node: Node, rules: tuple[Rule, ...], opaque: Collection[Node] = 
     return node
 
 
-def rewritten(roots: Sequence[Node], change: Callable[[Node], Node], opaque: Collection[Node] = ()) -> dict[Node, Node]:
+def rewritten(roots: Sequence[Node], change: Callable[[Node], Node]) -> dict[Node, Node]:
     """Each node that `roots` need, mapped to what it becomes when `change` is applied until nothing changes.
 
     Arguments are rewritten before their users. Every change makes a node smaller by some measure, as in rules.py.
@@ -122,8 +122,7 @@ def rewritten(roots: Sequence[Node], change: Callable[[Node], Node], opaque: Col
     while True:
         new: dict[Node, Node] = {}
         for node in toposort(current.values()):
-            same = rebuilt(node, tuple(new[arg] for arg in node.args))
-            new[node] = same if node in opaque else change(same)
+            new[node] = change(rebuilt(node, tuple(new[arg] for arg in node.args)))
         following = {root: new[node] for root, node in current.items()}
         if following == current:
             return following

@@ -71,3 +71,14 @@ def test_a_gradient_by_a_node_above_a_rewritten_one() -> None:
     np.testing.assert_allclose(by_h, 2 * gc.evaluate(h), rtol=1e-14)
     gc.check_gradient(loss, {}, z)
     assert np.abs(by_z).max() > 0
+
+
+def test_a_formulas_own_nodes_are_not_the_users() -> None:
+    """rsqrt(x) is made of sqrt(x), but a gradient by the user's sqrt(x) knows only what the user computed from it."""
+    x = gc.param("x", np.array([4.0, 9.0]))
+    root = gc.sqrt(x)
+    loss = gc.sum(gc.rsqrt(x)) + gc.sum(3 * root)
+    by_root, by_x, by_loss = gc.evaluate(gc.grad(loss, [root, x, loss]))
+    np.testing.assert_array_equal(by_root, [3, 3])
+    np.testing.assert_allclose(by_x, 1.5 / np.sqrt(x.value) - 0.5 * x.value**-1.5, rtol=1e-14)
+    assert by_loss == 1

@@ -14,9 +14,9 @@ from typing import Any
 from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
-from graphc.ir import Node, describe, made_for, toposort
+from graphc.ir import Node, describe, made_for, rebuilt, toposort
 from graphc.kinds import Stored
-from graphc.ops.choice import zeros_like
+from graphc.ops.choice import copy, zeros_like
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape
 from graphc.reference import flattened, in_structure
@@ -58,8 +58,9 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     check_loss(loss)
     for node in wrt:
         _check_float(node)
-    better = rewritten([loss, *wrt], lambda node: _differentiable(apply_rules(node, STABLE, opaque=wrt)), opaque=wrt)
-    stable, sources = better[loss], [better[node] for node in wrt]
+    marked = _marked(loss, wrt)
+    better = rewritten(list(marked.values()), lambda node: _differentiable(apply_rules(node, STABLE)))
+    stable, sources = better[marked[loss]], [better[marked[node]] for node in wrt]
     order = toposort([stable])
     active = _active(order, sources)
     cotangents: dict[Node, Node] = {}
@@ -68,10 +69,32 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
     for node in reversed(order):
         if node in cotangents and node.args and any(arg in active for arg in node.args):
             _propagate(node, cotangents, active)
-    return [
-        _sized(cotangents[source], node) if source in cotangents else zeros_like(node)
-        for node, source in zip(wrt, sources, strict=True)
-    ]
+    found = [cotangents.get(source, zeros_like(node)) for node, source in zip(wrt, sources, strict=True)]
+    plain = rewritten(found, lambda node: node.args[0] if _is_mark(node) else node)
+    return [_sized(plain[gradient], node) for node, gradient in zip(wrt, found, strict=True)]
+
+
+MARK = "derivative"
+
+
+def _marked(loss: Node, wrt: Sequence[Node]) -> dict[Node, Node]:
+    """The loss and `wrt`, with a mark between each of `wrt` that is computed and those who read it in the user's graph.
+
+    A rule cannot look through a mark, so what a gradient is asked for cannot disappear; and what a composite's formula
+    computes again, `sqrt(x)` in `rsqrt(x)`, is not mistaken for the user's own node.
+    """
+    current: dict[Node, Node] = {}
+    for node in toposort([loss, *wrt]):
+        same = rebuilt(node, tuple(current[arg] for arg in node.args))
+        current[node] = same
+        if node.args and node in wrt:
+            with made_for(node):
+                current[node] = copy(same, to=MARK)
+    return {node: current[node] for node in (loss, *wrt)}
+
+
+def _is_mark(node: Node) -> bool:
+    return node.options.get("to") == MARK
 
 
 def _differentiable(node: Node) -> Node:
