@@ -20,6 +20,7 @@ from graphc.types import TensorType, ints_of, normal_axes, normal_axis, shape_of
 
 
 def _slice_index(node: Node, index: Index) -> Index:
+    """Where a slice reads, and where a paste writes."""
     starts, steps = node.options["starts"], node.options["steps"]
     return tuple(affine(*each) for each in zip(starts, steps, index, strict=True))
 
@@ -43,7 +44,7 @@ def _slice(x: Any, starts: tuple[int, ...], steps: tuple[int, ...], sizes: tuple
     return x[tuple(keys)]
 
 
-# What NumPy's slices become once their starts are counted; x[...] itself is in ops/index.py.
+# What NumPy's slices become once their starts are counted; x[...] itself is in ops/getitem.py.
 window: Op = Op(
     "slice",
     View(_slice_index),
@@ -94,11 +95,6 @@ def split(x: Operand, parts: int | Sequence[int], axis: int = 0) -> list[Node]:
 # ---- pieces put into zeros ------------------------------------------------------------------------------------------
 
 
-def _paste_index(node: Node, piece: int, index: Index) -> Index:
-    starts, steps = node.options["starts"], node.options["steps"]
-    return tuple(affine(*each) for each in zip(starts, steps, index, strict=True))
-
-
 def _paste(x: Any, shape: tuple[int, ...], starts: tuple[int, ...], steps: tuple[int, ...]) -> Any:
     result = np.zeros(shape, x.dtype)
     if x.size:
@@ -115,7 +111,7 @@ def _paste_bind(x: Operand, shape: Any, starts: Any, steps: Any = None) -> Bound
 
 paste: Op = Op(
     "paste",
-    Scatter(_paste_index, lambda node: 1),
+    Scatter(lambda node, piece, index: _slice_index(node, index), lambda node: 1),
     lambda x, shape, starts, steps: TensorType(x.dtype, shape),
     _paste,
     lambda g, y, x, shape, starts, steps: (window(g, starts, steps, x.shape),),

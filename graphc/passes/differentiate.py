@@ -84,10 +84,11 @@ def _marked(loss: Node, wrt: Sequence[Node]) -> dict[Node, Node]:
     computes again, `sqrt(x)` in `rsqrt(x)`, is not mistaken for the user's own node.
     """
     current: dict[Node, Node] = {}
+    computed = {node for node in wrt if node.args}
     for node in toposort([loss, *wrt]):
         same = rebuilt(node, tuple(current[arg] for arg in node.args))
         current[node] = same
-        if node.args and node in wrt:
+        if node in computed:
             with made_for(node):
                 current[node] = copy(same, to=MARK)
     return {node: current[node] for node in (loss, *wrt)}
