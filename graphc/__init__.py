@@ -1,7 +1,7 @@
 """graphc: a symbolic graph becomes one native training step. Public names, no logic."""
 
 from graphc import nn as nn
-from graphc.compiler import Function as Function, compile as compile
+from graphc.compiler import compile as compile
 from graphc.constants import const as const
 from graphc.errors import (
     DtypeError as DtypeError,
@@ -12,6 +12,7 @@ from graphc.errors import (
     NonFiniteError as NonFiniteError,
     ShapeError as ShapeError,
 )
+from graphc.function import Function as Function
 from graphc.gradcheck import check_gradient as check_gradient
 from graphc.ir import Node as Node
 from graphc.losses import (

@@ -17,7 +17,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from graphc.ir import Limit, Need, Node, toposort
+from graphc.errors import GraphError
+from graphc.ir import Limit, Need, Node, describe, toposort
 from graphc.kinds import Constant, Stored
 
 Updates: TypeAlias = "list[tuple[Node, Node]]"
@@ -83,6 +84,18 @@ class Graph:
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
+
+
+def check_names(graph: Graph) -> None:
+    """GraphError unless inputs and params have names of their own, so that a call and a text can tell them apart."""
+    leaves: dict[str, Node] = {}
+    for leaf in (*graph.inputs, *graph.params):
+        other = leaves.setdefault(str(leaf.name), leaf)
+        if other is not leaf:
+            raise GraphError(
+                f"two different leaves are called {leaf.name!r}:\n  {describe(other)}\n  {describe(leaf)}\n"
+                "  give one of them another name"
+            )
 
 
 def names_of(graph: Graph) -> dict[Node, str]:

@@ -40,6 +40,10 @@ class Limit:
     size: Dim
     from_end: bool = False
 
+    def range(self, size: Any) -> str:
+        """The range in words, for a size."""
+        return f"range(-{size}, {size})" if self.from_end else f"range({size})"
+
 
 @dataclass(frozen=True)
 class Need:

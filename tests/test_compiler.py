@@ -313,7 +313,7 @@ def test_memory_is_a_formula_of_the_sizes(rng, python_mode) -> None:
 def test_a_step_allocates_nothing(jit_mode) -> None:
     """Neither memory through Numba's runtime, in any of the step's functions, nor a temporary around BLAS."""
     native = gc.compile(classifier().loss, optimizer=gc.SGD(0.1, momentum=0.9)).stages["llvm"]
-    assert "numba_xxgemm" in native
+    assert "graphc_sgemm" in native
     assert "NRT_MemInfo_alloc" not in native
     assert "NRT_Allocate" not in native
 

@@ -1,7 +1,7 @@
-"""Matrix products by BLAS, through the symbol that Numba itself exports for `np.dot`.
+"""Matrix products by BLAS: the primitive `gemm` of emitted code.
 
-`numba_xxgemm` forwards to the GEMM of SciPy's BLAS: transposes, alpha and beta, no temporary. It is column-major; a
-row-major C = A B is the column-major C' = B' A', so the operands change places and nothing is copied.
+It calls Fortran's sgemm or dgemm with transposes, alpha and beta, and no temporary. BLAS is column-major; a row-major
+C = A B is the column-major C' = B' A', so the operands change places and nothing is copied.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
-from numba.np.linalg import ensure_blas
-
-ensure_blas()  # raises where SciPy's BLAS is missing, or counts in another integer width than Numba's
 
 
 def gemm(
@@ -44,60 +41,47 @@ def gemm(
 
 @overload(gemm)
 def _gemm(alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns):
-    kind = np.uint8(ord("s" if out.dtype == types.float32 else "d"))
     normal, transposed = np.uint8(ord("n")), np.uint8(ord("t"))
 
     def implementation(alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns):
-        _xxgemm(
-            kind,
+        _call(
             transposed if b_transposed else normal,
             transposed if a_transposed else normal,
-            columns,
-            rows,
-            inner,
+            np.int32(columns),
+            np.int32(rows),
+            np.int32(inner),
             alpha,
             b,
-            max(1, inner if b_transposed else columns),
+            np.int32(max(1, inner if b_transposed else columns)),
             a,
-            max(1, rows if a_transposed else inner),
+            np.int32(max(1, rows if a_transposed else inner)),
             beta,
             out,
-            max(1, columns),
+            np.int32(max(1, columns)),
         )
 
     return implementation
 
 
 @intrinsic
-def _xxgemm(typing_context, kind, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-    """The column-major GEMM of BLAS; scalars and arrays are passed by address."""
-    number = c.dtype
-    signature = types.int32(
-        types.uint8, types.uint8, types.uint8, types.intp, types.intp, types.intp,
-        number, a, types.intp, b, types.intp, number, c, types.intp,
-    )  # fmt: skip
+def _call(typing_context, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+    """The column-major product of BLAS; everything is passed by address."""
+    size, number = types.int32, c.dtype
+    signature = types.void(transa, transb, size, size, size, number, a, size, b, size, number, c, size)
+    symbol = "graphc_sgemm" if number == types.float32 else "graphc_dgemm"
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        char, size, pointer = ir.IntType(8), context.get_value_type(types.intp), ir.IntType(8).as_pointer()
+        pointer = ir.IntType(8).as_pointer()
         function = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(
-                ir.IntType(32),
-                [char, char, char, size, size, size, pointer, pointer, size, pointer, size, pointer, pointer, size],
-            ),
-            "numba_xxgemm",
+            builder.module, ir.FunctionType(ir.VoidType(), [pointer] * len(args)), symbol
         )
 
-        def address(at: int) -> Any:
-            return builder.bitcast(cgutils.alloca_once_value(builder, args[at]), pointer)
+        def address(kind: Any, value: Any) -> Any:
+            if isinstance(kind, types.Array):
+                return builder.bitcast(context.make_array(kind)(context, builder, value).data, pointer)
+            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
 
-        def data(at: int) -> Any:
-            array = context.make_array(signature.args[at])(context, builder, args[at])
-            return builder.bitcast(array.data, pointer)
-
-        return builder.call(
-            function,
-            [*args[:6], address(6), data(7), args[8], data(9), args[10], address(11), data(12), args[13]],
-        )
+        builder.call(function, [address(*each) for each in zip(signature.args, args, strict=True)])
+        return context.get_dummy_value()
 
     return signature, generate

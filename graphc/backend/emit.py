@@ -1,10 +1,10 @@
 """A planned program as Python text: pure strings, no Numba.
 
-The text is a module that stands alone: `step(inputs..., results..., table)` runs the whole step and returns a status.
-It runs the same under `NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are
-identifiers and become `n_<size>`; the others appear in comments only.
+The text is a module that stands alone: `step(address)` runs the whole step and returns a status. It runs the same under
+`NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are identifiers and become `n_<size>`;
+the others appear in comments only.
 
-`table` holds addresses and one size, as int64: the arena, its bytes, the scalar results, then each param and constant.
+What a step works on lies in a table of int64 at `address`; see `Rows`.
 """
 
 from __future__ import annotations
@@ -43,8 +43,30 @@ from graphc.sizes import Dim, Shape, Size, symbols
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 """What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
 
-ARENA, ARENA_BYTES, SCALARS, FIRST_STORED = 0, 1, 2, 3
-"""The rows of the table."""
+ARENA, ARENA_BYTES, SCALARS, BUSY, FIRST_ARRAY = 0, 1, 2, 3, 4
+"""The table's first rows: addresses of the arena and of the scalar results, and 1 while a thread runs the step."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of the table after the first: each array's address, then the inputs' shapes, then the arena's slots."""
+
+    address: dict[Buffer, int]
+    shape: dict[Buffer, int]
+    slots: int
+    count: int
+
+
+def rows_of(plan: Plan) -> Rows:
+    program = plan.program
+    arrays = [*program.stored, *program.inputs, *array_results(plan)]
+    address = {buffer: FIRST_ARRAY + at for at, buffer in enumerate(arrays)}
+    end, shape = FIRST_ARRAY + len(arrays), {}
+    for buffer in program.inputs:
+        shape[buffer] = end
+        end += len(buffer.type.shape)
+    return Rows(address, shape, end, end + len(plan.slots))
+
 
 IMPORTS = {
     "blas": ("gemm",),
@@ -73,11 +95,9 @@ class Names:
             return "scalars"
         in_arena = buffer in self.plan.slot_of
         stem = f"m{self.plan.slot_of[buffer]}" if in_arena else buffer.name
-        if not in_arena and shape == buffer.type.shape:
-            return stem
         key = (stem, shape, buffer.type.dtype.name)
         others = sum(each[0] == stem for each in self.views)
-        return self.views.setdefault(key, (stem if in_arena and not others else f"{stem}_{others}", buffer))[0]
+        return self.views.setdefault(key, (f"{stem}_{others}" if others else stem, buffer))[0]
 
     def element(self, place: Place, index: tuple[str, ...]) -> str:
         """One element of a place; a rank 0 param is an array of one element."""
@@ -86,7 +106,7 @@ class Names:
         buffer = base(place)
         if buffer.role is Role.OUTPUT:
             return f"scalars[{scalar_results(self.plan).index(buffer)}]"
-        return f"{self.of(place)}[{'()' if buffer.role is Role.INPUT else 0}]"
+        return f"{self.of(place)}[0]"
 
 
 def scalar_results(plan: Plan) -> list[Buffer]:
@@ -205,50 +225,42 @@ def _readers(body: list[Item]) -> dict[str, set[int]]:
 
 
 def _signature(plan: Plan) -> Iterator[str]:
-    args = [buffer.name for buffer in (*plan.program.inputs, *array_results(plan))]
     yield "@step_function"
-    yield f"def step({', '.join([*args, 'table'])}):"
+    yield "def step(address):"
     for buffer in (*plan.program.inputs, *plan.program.stored, *plan.program.outputs):
         yield printable(f"    # {buffer.name}: {buffer.label} {buffer.type}")
 
 
 def _prologue(plan: Plan, names: Names) -> Iterator[str]:
-    yield from _bound_sizes(plan.program)
-    end = "arena"
+    rows = rows_of(plan)
+    yield f"table = array_at(address, ({rows.count},), i64)"
+    yield from _bound_sizes(plan.program, rows)
+    end = f"table[{ARENA}]"
+    for row, size in enumerate(plan.slots, rows.slots):
+        yield f"table[{row}] = {end}"
+        end = f"table[{row}] + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
     if plan.slots:
-        yield f"arena = table[{ARENA}]"
-        for number, size in enumerate(plan.slots):
-            yield f"a{number} = {end}"
-            end = f"a{number} + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
-        yield f"if {end} - arena > table[{ARENA_BYTES}]:"
+        yield f"if {end} - table[{ARENA}] > table[{ARENA_BYTES}]:"
         yield f"    return {ARENA_TOO_SMALL}"
     scalars = len(scalar_results(plan))
     if scalars:
         yield f"scalars = array_at(table[{SCALARS}], ({scalars},), f64)"
-    for row, buffer in enumerate(plan.program.stored):
-        yield f"{buffer.name} = {_array(f'table[{FIRST_STORED + row}]', buffer.type.shape or (1,), buffer)}"
     for (_, shape, _), (name, buffer) in names.views.items():
-        if buffer in plan.slot_of:
-            yield f"{name} = {_array(f'a{plan.slot_of[buffer]}', shape or (1,), buffer)}"
-        else:
-            yield f"{name} = {buffer.name}.reshape({_tuple(shape)})"
-
-
-def _array(address: str, shape: Shape, buffer: Buffer) -> str:
-    return f"array_at({address}, {_tuple(shape)}, {constructor(buffer.type.dtype)})"
+        row = rows.slots + plan.slot_of[buffer] if buffer in plan.slot_of else rows.address[buffer]
+        yield f"{name} = array_at(table[{row}], {_tuple(shape or (1,))}, {constructor(buffer.type.dtype)})"
 
 
 def _tuple(shape: Shape) -> str:
     return f"({', '.join(map(size_code, shape))}{',' * (len(shape) == 1)})"
 
 
-def _bound_sizes(program: Program) -> Iterator[str]:
+def _bound_sizes(program: Program, rows: Rows) -> Iterator[str]:
     """Each symbolic size from the first axis that has it; every other axis is compared, and what is needed checked."""
     known: set[str] = set()
     compared: list[tuple[str, Dim]] = []
     for buffer in program.inputs:
         for axis, size in enumerate(buffer.type.shape):
-            here = f"{buffer.name}.shape[{axis}]"
+            here = f"table[{rows.shape[buffer] + axis}]"
             if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in known:
                 known.add(str(size))
                 yield f"n_{size} = {here}"

@@ -1,0 +1,167 @@
+"""Native code without Numba: objects are loaded, and called, through llvmlite alone."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import itertools
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+UNSUITABLE, IS_BUSY = -1, -2
+"""What a door answers when Python must see to the arrays, and when another thread is inside."""
+
+LONG = 1 << 15
+"""Bytes of params and inputs above which a step lets other Python threads run: some 10 µs of work."""
+
+SPINS, YIELDS = 400, 500
+"""How long a thread with nothing to do spins, and then yields, before it sleeps: some 20 µs, and some 50 more."""
+
+PAUSE = {"x86_64": "@llvm.x86.sse2.pause()", "AMD64": "@llvm.x86.sse2.pause()", "aarch64": "@llvm.aarch64.hint(i32 1)"}
+PAUSE["arm64"] = PAUSE["aarch64"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Code in memory: the addresses of its exported functions. It is unloaded when nothing holds this."""
+
+    tracker: llvm.ResourceTracker
+
+    def __getitem__(self, symbol: str) -> int:
+        return int(self.tracker[symbol])
+
+
+@functools.cache
+def target() -> llvm.TargetMachine:
+    """This machine."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    features = llvm.get_host_cpu_features().flatten()
+    triple = llvm.Target.from_default_triple()
+    return triple.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True)
+
+
+@functools.cache
+def _linker() -> llvm.LLJIT:
+    return llvm.create_lljit_compiler(target())
+
+
+_numbers = itertools.count()
+
+
+def load(image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> Loaded:
+    """An object file's image as code in memory; what it calls is in `imports`, or in the process."""
+    library = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+    for symbol in exports:
+        library.export_symbol(symbol)
+    for symbol, address in imports.items():
+        library.import_symbol(symbol, address)
+    return Loaded(library.link(_linker(), f"graphc{next(_numbers)}"))
+
+
+@functools.cache
+def runtime() -> Loaded:
+    """runtime.ll, compiled."""
+    text = Path(__file__).with_name("runtime.ll").read_text(encoding="utf-8")
+    pause = PAUSE[platform.machine()]
+    constants = {
+        "HEADER": object.__basicsize__,
+        "TYPE": object.__basicsize__ - 8,  # the last field of the header
+        "ARRAY_TYPE": id(np.ndarray),
+        "UNSUITABLE": UNSUITABLE,
+        "IS_BUSY": IS_BUSY,
+        "LONG": LONG,
+        "SPINS": SPINS,
+        "YIELDS": YIELDS,
+        "PAUSE": pause,
+    }
+    for name, value in constants.items():
+        text = text.replace(f"{{{name}}}", str(value))
+    module = llvm.parse_assembly(f"{text}\ndeclare void {pause.replace('i32 1', 'i32')}\n")
+    module.verify()
+    passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
+    passes.getModulePassManager().run(module, passes)
+    functions = ("graphc_enter", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
+    loaded = load(target().emit_object(module), functions, {})
+    ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
+    return loaded
+
+
+# ---- doors: calling a step from Python ------------------------------------------------------------------------------
+
+
+class _Method(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+METH_FASTCALL = 0x80
+
+
+@dataclass(frozen=True)
+class Slot:
+    """An array that a door takes: its type, and the rows of the table for its address and its shape (None: none)."""
+
+    dtype: np.dtype[Any]
+    ndim: int
+    address: int
+    shape: int | None
+
+
+class Door:
+    """Calls a step from Python: `function()` is a builtin that takes the arrays; see graphc_enter in runtime.ll.
+
+    step: its address. busy: the row of the table that is 1 while a thread is inside.
+    kept: params and constants. written: those of them that the step changes.
+    """
+
+    def __init__(
+        self,
+        step: int,
+        table: Array,
+        busy: int,
+        scalars: Array,
+        slots: Sequence[Slot],
+        kept: Sequence[Array],
+        written: Sequence[Array],
+    ) -> None:
+        ends = [(array.ctypes.data, array.ctypes.data + array.nbytes) for array in written]
+        ranges = np.array(ends, np.int64).reshape(-1, 2)
+        row = table.ctypes.data
+        self._head = [step, row, row + 8 * busy, scalars.ctypes.data]
+        self._tail = [sum(array.nbytes for array in kept), len(ranges), ranges.ctypes.data, len(slots)]
+        for slot in slots:
+            shape = 0 if slot.shape is None else row + 8 * slot.shape
+            self._tail += [id(slot.dtype), slot.ndim, slot.dtype.itemsize, row + 8 * slot.address, shape]
+        self._alive = (table, scalars, ranges, slots)
+
+    def function(self, losses: Array | None = None) -> Callable[..., Any]:
+        """Runs one step, or as many as `losses` (float64) is long, each of which stores its first scalar there."""
+        run = [1, 0, 0] if losses is None else [len(losses), 0, losses.ctypes.data]
+        method = _Method(b"step", runtime()["graphc_enter"], METH_FASTCALL, None)
+        fields = np.array([*self._head, *run, *self._tail], np.int64).view(_Fields)
+        fields.alive = (self._alive, method, losses)
+        new = ctypes.pythonapi.PyCFunction_NewEx
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+        function: Callable[..., Any] = new(ctypes.addressof(method), fields, None)
+        return function
+
+
+class _Fields(Array):
+    """A door as runtime.ll reads it, with what must live as long."""
+
+    alive: Any

@@ -1,0 +1,281 @@
+"""What compile() returns: a function that binds memory, runs the step, and says what is wrong with a call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphc.arguments import as_input
+from graphc.backend import emit, native
+from graphc.backend.jit import jit
+from graphc.errors import GraphcError, InputError, NonFiniteError
+from graphc.graph import Graph, Guard, check_names
+from graphc.ir import Node
+from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
+from graphc.ops.reduce import count
+from graphc.optim import Optimizer
+from graphc.passes import GRAPH_PASSES, fuse, plan
+from graphc.reference import concrete_shape, in_structure, run, told
+from graphc.sizes import Size, evaluate, symbols
+from graphc.state import Param
+from graphc.verify import verify
+
+Array = np.ndarray[Any, Any]
+
+
+RESPONSE = 0.1
+"""Seconds of native code after which `run` looks whether to stop."""
+
+BUSY_WAIT = 1e-5
+"""Seconds between two looks at a step that another thread runs."""
+
+
+class Stages(Mapping[str, str]):
+    """The text of each stage by name, in order; a text is made when it is asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, stage: str) -> str:
+        return self._makers[stage]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class Function:
+    """A compiled step. Call it with arrays in the order of `inputs`, or by name.
+
+    inputs, outputs, params, optimizer: what it was compiled from. stages: the text of each stage. source: the emitted
+    Python.
+    """
+
+    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None) -> None:
+        self.inputs = graph.inputs
+        self.outputs = structure
+        self.optimizer = optimizer
+        self.params = tuple(node for node in graph.params if isinstance(node, Param))
+        makers: dict[str, Callable[[], str]] = {"graph": graph.__str__}
+        for change in GRAPH_PASSES:
+            graph = change(graph)
+            verify(graph)
+            check_names(graph)  # an optimizer's state is new
+            makers[change.__name__] = graph.__str__
+        program = fuse(graph)
+        self._graph = graph
+        self._plan: Plan = plan(program)
+        self.source = emit.emit(self._plan)
+        self._result_types = [buffer.type for buffer in emit.array_results(self._plan)]
+        self._code = jit(self.source, graph.name)
+        makers |= {"fuse": program.__str__, "plan": self._plan.__str__, "emit": lambda: self.source}
+        self.stages = Stages({**makers, "llvm": self._code.llvm, "asm": self._code.assembly})
+        self._axis_of = _axis_of_each_size(self.inputs)
+        self._lock = threading.Lock()
+        self._bind_memory()
+
+    def _bind_memory(self) -> None:
+        """The table that the step works on, and the door to it; the arena follows at the first call."""
+        program, rows = self._plan.program, emit.rows_of(self._plan)
+        self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
+        self._memory = [_live_array(buffer.node) for buffer in program.stored]
+        self._table = np.zeros(rows.count, np.int64)
+        self._table[emit.SCALARS] = self._scalars.ctypes.data
+        for buffer, array in zip(program.stored, self._memory, strict=True):
+            self._table[rows.address[buffer]] = array.ctypes.data
+        slots = [
+            native.Slot(buffer.type.dtype, len(buffer.type.shape), rows.address[buffer], rows.shape.get(buffer))
+            for buffer in (*program.inputs, *emit.array_results(self._plan))
+        ]
+        updated = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
+        self._door = native.Door(
+            self._code.address,
+            self._table,
+            emit.BUSY,
+            self._scalars,
+            slots,
+            self._memory,
+            updated,
+        )
+        self._enter = self._door.function()
+        self._returns_a_float = isinstance(self.outputs, Node) and not self._result_types
+
+    def __str__(self) -> str:
+        return f"{self.stages['graph']}\n{self.summary()}"
+
+    def summary(self) -> str:
+        """One line: what was compiled to how much."""
+        items, nodes = self._plan.program.body, len(self._graph.nodes)
+        kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
+        return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
+
+    # ---- calling ----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Runs the step: scalars come back as floats, other values as new arrays.
+
+        Raises InputError or NonFiniteError, in which case no param has changed.
+        """
+        if self._returns_a_float and not kwargs:
+            loss = self._enter(*args)
+            if type(loss) is float:
+                return loss
+        arrays = self._arrays(args, kwargs)
+        results = self._new_results(arrays)
+        with self._lock:  # one array of scalar results
+            self._run(self._enter, arrays, results)
+            return self._packed(results)
+
+    def run(self, steps: int, *args: Any, **kwargs: Any) -> Array:
+        """Runs the step so many times on the same inputs, in native code; the first output of each, as float64.
+
+        Ctrl-C stops between two steps. Raises what a call raises; the steps before the one that fails are done.
+        """
+        if not self._returns_a_float:
+            raise InputError(f"run() is for a function of one scalar, {self._graph.name} returns {self.outputs}")
+        arrays = self._arrays(args, kwargs)
+        losses = np.empty(steps)
+        done, share = 0, 1
+        with self._lock:
+            while done < steps:
+                start = time.perf_counter()
+                self._run(self._door.function(losses[done : done + share]), arrays, [])
+                done += share
+                share = min(steps - done, 1 + int(share * RESPONSE / (time.perf_counter() - start)))
+        return losses
+
+    def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> None:
+        """Runs the step on arrays of its own types."""
+        copied = False
+        while True:
+            status = enter(*arrays, *results)
+            if type(status) is float:
+                return
+            if status == native.UNSUITABLE and not copied:
+                # They lie in memory that the step writes, and would change while they are read.
+                arrays, copied = [array.copy() for array in arrays], True
+            elif status == native.IS_BUSY:
+                time.sleep(BUSY_WAIT)
+            elif status == emit.ARENA_TOO_SMALL:
+                self._grow_arena(arrays)
+            else:
+                raise self._error(status, arrays)
+
+    def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
+        values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
+        return [as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+
+    def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        names = [str(node.name) for node in self.inputs]
+        if len(args) > len(names):
+            raise InputError(f"{self._graph.name} takes {len(names)} inputs ({', '.join(names)}), got {len(args)}")
+        given = dict(zip(names, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in names:
+                raise InputError(f"{self._graph.name} has no input {name!r}; its inputs are {', '.join(names)}")
+            if name in given:
+                raise InputError(f"input {name} is given twice")
+            given[name] = value
+        missing = [name for name in names if name not in given]
+        if missing:
+            raise InputError(f"{self._graph.name} also wants {', '.join(missing)}; its inputs are {', '.join(names)}")
+        return [given[name] for name in names]
+
+    def _told_sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """Each symbolic size's value by the first axis that has it; others may disagree."""
+        return {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
+
+    def _sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
+        """The symbolic sizes' values; InputError where two axes disagree."""
+        sizes = self._told_sizes(arrays)
+        source = {name: f"axis {axis} of {self.inputs[at].name}" for name, (at, axis) in self._axis_of.items()}
+        for node, array in zip(self.inputs, arrays, strict=True):
+            for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
+                if array.shape[axis] != wanted:
+                    why = f" ({size} is {wanted} in {source[str(size)]})" if str(size) in source else ""
+                    raise InputError(
+                        f"input {node.name} wants {node.type}, got shape {array.shape}: "
+                        f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
+                    )
+        for need, where in self._graph.needs:
+            if evaluate(need.size, sizes) < 0:
+                raise InputError(f"{where} needs {need.rule}, got {told(need.size, sizes)}")
+        return sizes
+
+    def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
+        """Memory for the results; where axes disagree the step will say so before it writes."""
+        sizes = self._told_sizes(arrays)
+        shapes = [concrete_shape(t.shape, sizes) for t in self._result_types]
+        return [
+            np.empty([max(0, size) for size in s], t.dtype) for s, t in zip(shapes, self._result_types, strict=True)
+        ]
+
+    def _packed(self, results: list[Array]) -> Any:
+        """The results in the structure that compile() was given."""
+        if isinstance(self.outputs, Node) and not results:
+            return float(self._scalars[0])
+        arrays, scalars = iter(results), iter(self._scalars.tolist())
+        values = [next(arrays if node.shape else scalars) for node in self._graph.outputs]
+        return in_structure(self.outputs, values)
+
+    def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
+        """Why the step left early; nothing has changed."""
+        if self._code.error is not None:
+            raise self._code.error
+        if status < emit.FIRST_GUARD:
+            self._sizes(arrays)  # raises: it finds the axes that disagree
+            raise AssertionError(f"status {status} for arrays that fit")
+        guard = self._graph.guards[status - emit.FIRST_GUARD]
+        if guard.limit is None:
+            value = self._scalars[0]
+            return NonFiniteError(f"the loss is {value} (made at {guard.watched.where}); no param has changed")
+        return self._index_error(guard, arrays)
+
+    def _index_error(self, guard: Guard, arrays: Sequence[Array]) -> InputError:
+        feeds = {str(node.name): array for node, array in zip(self.inputs, arrays, strict=True)}
+        assert guard.limit is not None
+        labels, size, *_ = run([guard.watched, count(guard.limit.size, np.int64), *self.inputs], feeds)
+        outside = (labels < (-size if guard.limit.from_end else 0)) | (labels >= size)
+        position = tuple(int(at) for at in np.argwhere(outside)[0])
+        what = "index" if guard.limit.from_end else "label"
+        hint = "" if guard.limit.from_end else "labels count from 0; "
+        return InputError(
+            f"{what} {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
+            f"{guard.limit.range(size)}; {hint}no param has changed ({guard.watched.where})"
+        )
+
+    # ---- memory -----------------------------------------------------------------------------------------------------
+
+    def memory(self, **sizes: int) -> int:
+        """The bytes of the step's own buffers for these symbolic sizes, beside params, inputs and results."""
+        if set(sizes) != set(self._plan.program.sizes):
+            wanted = ", ".join(self._plan.program.sizes) or "none"
+            raise InputError(f"memory() wants the sizes {wanted}, got {', '.join(sizes) or 'none'}")
+        return self._plan.memory(sizes)
+
+    def _grow_arena(self, arrays: Sequence[Array]) -> None:
+        need = self._plan.memory(self._sizes(arrays))
+        self._arena = np.empty(need + ALIGNMENT, np.uint8)
+        start = -self._arena.ctypes.data // ALIGNMENT * -ALIGNMENT
+        self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
+
+
+def _axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """For each symbolic size, the input and the axis that tell it: the first that have it."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, node in enumerate(inputs):
+        for axis, size in enumerate(node.shape):
+            if isinstance(size, Size) and symbols(size) == {str(size)}:
+                found.setdefault(str(size), (at, axis))
+    return found
+
+
+def _live_array(node: Node) -> Array:
+    """The memory of a param, or of a constant."""
+    return node.value if isinstance(node, Param) else np.array(node.options["literal"].array)
