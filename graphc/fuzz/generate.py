@@ -314,15 +314,15 @@ def _with_calls(recipe: Recipe, growing: Growing) -> Recipe:
 
 def _steady_at(recipe: Recipe, nodes: Sequence[Any], sizes: dict[str, int], call: int) -> bool:
     """Whether every step has steady values, and not too many, for these sizes and this call's inputs."""
+    wanted = [node for node in nodes if isinstance(node, Node)]
+    if any(np.prod(concrete_shape(node.shape, sizes)) > 100 * ELEMENTS for node in wanted):
+        return False  # the product of symbolic sizes may outgrow the memory
     leaves: dict[Node, list[Array]] = {}
     for step, node in zip(recipe.steps, nodes, strict=True):
         if isinstance(step, Leaf) and step.kind != "number":
             if isinstance(step.high, str) and sizes[step.high] <= step.low:
                 return False
             leaves[node] = leaf_values(step, sizes, call)
-    wanted = [node for node in nodes if isinstance(node, Node)]
-    if any(np.prod(concrete_shape(node.shape, sizes)) > 100 * ELEMENTS for node in wanted):
-        return False  # the product of symbolic sizes may outgrow the memory
     try:
         variants = [run(wanted, {}, "float64", {n: v[k] for n, v in leaves.items()}) for k in range(1 + MOVES)]
     except MEANINGLESS:
