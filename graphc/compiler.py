@@ -40,14 +40,15 @@ def compile(
     inputs: the order of the call's arguments; by default the order in which they were made.
     optimizer: `outputs` is, or starts with, the loss; each call also updates every trainable param that it depends on.
     updates: next values for params, all computed from the old ones.
-    threads: an upper bound. graphc's own loops run on the calling thread; only BLAS, by its own settings, uses more.
+    threads: an upper bound; by default all that the process may use (GRAPHC_NUM_THREADS, affinity, cgroup), where it
+    pays. The number changes no bit of any result.
     on_nonfinite: "raise" raises NonFiniteError, with the params unchanged, for a loss that is NaN or infinite; "ignore"
     goes on.
     Raises GraphError for a graph that cannot be compiled.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is at least 1, got {threads}")
-    return Function(graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite), outputs, optimizer)
+    return Function(graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite), outputs, optimizer, threads)
 
 
 def graph_of(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphc.arguments import as_input
-from graphc.backend import emit, native
+from graphc.backend import emit
 from graphc.backend.jit import jit
 from graphc.errors import GraphcError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, check_names
@@ -18,8 +18,11 @@ from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
-from graphc.passes import GRAPH_PASSES, fuse, plan
+from graphc.passes import GRAPH_PASSES, fuse, plan, tile
 from graphc.reference import concrete_shape, in_structure, run, told
+from graphc.runtime import native
+from graphc.runtime.openblas import single_threaded
+from graphc.runtime.threads import start, usable
 from graphc.sizes import Size, evaluate, symbols
 from graphc.state import Param
 from graphc.verify import verify
@@ -57,7 +60,7 @@ class Function:
     Python.
     """
 
-    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None) -> None:
+    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None) -> None:
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer
@@ -70,11 +73,16 @@ class Function:
             makers[change.__name__] = graph.__str__
         program = fuse(graph)
         self._graph = graph
-        self._plan: Plan = plan(program)
+        tiled = tile(program)
+        self._plan: Plan = plan(tiled)
         self.source = emit.emit(self._plan)
         self._result_types = [buffer.type for buffer in emit.array_results(self._plan)]
         self._code = jit(self.source, graph.name)
-        makers |= {"fuse": program.__str__, "plan": self._plan.__str__, "emit": lambda: self.source}
+        # Where BLAS brings threads of its own, they are all that there are.
+        self.threads = min(threads or usable(), usable()) if single_threaded() else 1
+        start(self.threads)
+        makers |= {"fuse": program.__str__, "tile": tiled.__str__, "plan": self._plan.__str__}
+        makers["emit"] = lambda: self.source
         self.stages = Stages({**makers, "llvm": self._code.llvm, "asm": self._code.assembly})
         self._axis_of = _axis_of_each_size(self.inputs)
         self._lock = threading.Lock()
@@ -87,6 +95,7 @@ class Function:
         self._memory = [_live_array(buffer.node) for buffer in program.stored]
         self._table = np.zeros(rows.count, np.int64)
         self._table[emit.SCALARS] = self._scalars.ctypes.data
+        self._table[emit.THREADS] = self.threads
         for buffer, array in zip(program.stored, self._memory, strict=True):
             self._table[rows.address[buffer]] = array.ctypes.data
         slots = [

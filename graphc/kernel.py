@@ -1,7 +1,8 @@
 """The loop IR: the second and last IR. Loops over memory and calls of BLAS, in the order in which a step runs them.
 
     program := item*
-    item    := kernel | gemm | guard | statement       statements here compute scalars
+    item    := region | kernel | gemm | guard | statement      statements here compute scalars
+    region  := ("tiles of" rows "below" extent ":" (kernel | gemm)*)*     tiles that any thread may run
     kernel  := (loop | statement)*                     one main loop, what prepares and what finishes it
     loop    := "for" index "<" size ":" (loop | statement)*
     statement := name "=" code | name "=" buffer[index] | buffer[index] "=" name
@@ -20,7 +21,8 @@ The numeric contract:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
@@ -106,11 +108,12 @@ class Store:
 
 @dataclass(eq=False)
 class Loop:
-    """The body for each value of the index variable below `extent`."""
+    """The body for each value of the index variable below `extent`; for those of the present tile if `tiled`."""
 
     index: str
     extent: Dim
     body: list[Item] = field(default_factory=list)
+    tiled: bool = False
 
 
 @dataclass(eq=False)
@@ -133,7 +136,8 @@ class Operand:
 class Gemm:
     """`out = alpha * a @ b + beta * out`; alpha and beta are code or scalars; a vector is a row or a column.
 
-    With a `batch`, that many products: one for each element of the places' first axis.
+    With a `batch`, that many products: one for each element of the places' first axis. `split` is the axis of the
+    result, "rows", "columns" or "batch", of which only the present tile is computed.
     """
 
     out: Buffer
@@ -146,6 +150,37 @@ class Gemm:
     columns: Dim
     batch: Dim | None
     origin: Node
+    split: str | None = None
+
+
+@dataclass(eq=False)
+class Strip:
+    """Kernels and products for each tile of `rows` rows below `extent`."""
+
+    extent: Dim
+    rows: int
+    body: list[Item]
+
+    @property
+    def tiles(self) -> Dim:
+        return (self.extent + (self.rows - 1)) // self.rows
+
+
+TILE, START, STOP = "tile", "start", "stop"
+"""What the number of the present tile and its rows are called in code."""
+
+
+@dataclass(eq=False)
+class Region:
+    """Strips whose tiles run in any order, on any thread. `prelude` loads the step's scalars that they use.
+
+    `work` is its price in 64ths of a nanosecond, roughly: two for each multiplication of a product.
+    """
+
+    strips: list[Strip]
+    prelude: list[Load]
+    work: Dim
+    name: str = ""
 
 
 @dataclass(eq=False)
@@ -157,7 +192,7 @@ class Check:
     rule: str
 
 
-Item: TypeAlias = "Let | Load | Store | Loop | Kernel | Gemm | Check"
+Item: TypeAlias = "Let | Load | Store | Loop | Kernel | Gemm | Region | Check"
 
 
 @dataclass(eq=False)
@@ -213,6 +248,33 @@ def walk(items: list[Item]) -> Iterator[Item]:
         yield item
         if isinstance(item, (Loop, Kernel)):
             yield from walk(item.body)
+        elif isinstance(item, Region):
+            yield from item.prelude
+            for strip in item.strips:
+                yield from walk(strip.body)
+
+
+def scalars_read(item: Item) -> tuple[str, ...]:
+    """The names that an item's own code reads: scalars, indices and sizes."""
+    if isinstance(item, Let):
+        return (*item.uses, *variables([item.code]))
+    if isinstance(item, Store):
+        return (item.name, *variables(item.index))
+    if isinstance(item, Load):
+        return variables(item.index)
+    if isinstance(item, Gemm):
+        return variables([item.alpha, item.beta])
+    return (item.condition,) if isinstance(item, Check) else ()
+
+
+def variables(codes: Iterable[str]) -> tuple[str, ...]:
+    """The names in pieces of code: `i + n_time` has two."""
+    return tuple(name for code in codes for name in re.findall(r"[^\W\d]\w*", code))
+
+
+def main_loop(kernel: Kernel) -> Loop:
+    """The loop that a kernel is built around: its last, since loops before it only prepare."""
+    return [item for item in kernel.body if isinstance(item, Loop)][-1]
 
 
 def text(items: list[Item], depth: int = 0) -> Iterator[str]:
@@ -223,8 +285,14 @@ def text(items: list[Item], depth: int = 0) -> Iterator[str]:
             yield f"{pad}kernel {item.name}"
             yield from text(item.body, depth + 1)
         elif isinstance(item, Loop):
-            yield f"{pad}for {item.index} < {item.extent}:"
+            yield f"{pad}for {item.index} {'of the tile' if item.tiled else f'< {item.extent}'}:"
             yield from text(item.body, depth + 1)
+        elif isinstance(item, Region):
+            yield f"{pad}region {item.name}"
+            yield from text([*item.prelude], depth + 1)
+            for strip in item.strips:
+                yield f"{pad}  tiles of {strip.rows} below {strip.extent}:"
+                yield from text(strip.body, depth + 2)
         else:
             yield pad + line(item)
 
@@ -241,6 +309,7 @@ def line(item: Let | Load | Store | Gemm | Check) -> str:
         return f"check {item.condition}  # {item.rule}"
     factor = "" if _is_number(item.alpha, 1) else f"{item.alpha} * "
     each = "" if item.batch is None else f"  # {item.batch} products"
+    each += "" if item.split is None else f"  # of the tile's {item.split}"
     product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}{each}"
     if _is_number(item.beta, 0) or _is_number(item.beta, 1):
         return f"gemm {item.out.label} {'+=' if _is_number(item.beta, 1) else '='} {product}"

@@ -363,7 +363,18 @@ def test_calls_from_two_threads_do_not_meet(rng, either_mode) -> None:
 
 def test_every_stage_prints(jit_mode) -> None:
     f = gc.compile(gc.relu(gc.input("x", ("n", 3)) * 2))
-    assert list(f.stages) == ["graph", "differentiate", "simplify", "fold", "fuse", "plan", "emit", "llvm", "asm"]
+    assert list(f.stages) == [
+        "graph",
+        "differentiate",
+        "simplify",
+        "fold",
+        "fuse",
+        "tile",
+        "plan",
+        "emit",
+        "llvm",
+        "asm",
+    ]
     assert all(f.stages.values())
     assert f.stages["graph"] in str(f)
     assert "define" in f.stages["llvm"]

@@ -72,7 +72,7 @@ def test_unrelated_loops_stay_apart(python_mode) -> None:
 
 
 def test_a_deep_net_reuses_its_memory(python_mode) -> None:
-    """What only one layer's gradient needs is free before the next one's is made."""
+    """Two tensors a layer: its activations, and its gradient, which waits for the update of all weights together."""
 
     def slots(layers: int) -> int:
         h = gc.input("x", ("n", 8))
@@ -80,7 +80,7 @@ def test_a_deep_net_reuses_its_memory(python_mode) -> None:
             h = gc.tanh(h @ gc.param(f"W{number}", (8, 8)))
         return len(gc.compile(gc.mean(h), optimizer=gc.SGD(0.1))._plan.slots)
 
-    assert slots(12) - slots(6) == 6, "one slot a layer: its activations, which the backward pass reads"
+    assert slots(12) - slots(6) == 12
 
 
 def test_slots_are_aligned_and_inside_the_arena(python_mode) -> None:

@@ -16,7 +16,7 @@ FLOORS = (
     ("config", "errors", "sizes"),
     ("kinds", "types"),
     ("ir",),
-    ("arguments", "constants", "graph", "state"),
+    ("arguments", "constants", "graph", "state", "runtime"),
     ("kernel", "reference", "rewrite", "verify"),
     ("ops",),
     ("losses", "nn", "optim", "rules"),
@@ -61,7 +61,7 @@ def test_imports_go_down(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_only_the_backend_knows_numba(path: Path) -> None:
     known = {name.split(".")[0] for name in imported(path)} & {"numba", "llvmlite"}
-    assert not known or path.name in ("jit.py", "blas.py", "native.py", "primitives.py")
+    assert not known or path.name in ("jit.py", "blas.py", "primitives.py", "tiles.py", "native.py")
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if top_name(p) in ("passes", "backend")], ids=lambda p: p.name)
@@ -80,8 +80,9 @@ LIBRARY = ("ops", "nn", "fuzz", "__main__")  # the op table, which grows with Nu
 
 
 def test_the_compiler_stays_small() -> None:
-    """4,000 lines of code for the compiler; 420 lines of text a file."""
-    assert sum(len(code_lines(path)) for path in FILES if top_name(path) not in LIBRARY) < 4000
+    """4,000 lines of code for the compiler, 1,000 for what runs beneath its code; 420 lines of text a file."""
+    assert sum(len(code_lines(path)) for path in FILES if top_name(path) not in (*LIBRARY, "runtime")) < 4000
+    assert sum(len(code_lines(path)) for path in FILES if top_name(path) == "runtime") < 1000
     assert max(len(path.read_text().splitlines()) for path in FILES) <= 420
 
 

@@ -10,7 +10,7 @@ from models import classifier
 
 import graphc as gc
 
-STAGES = ["graph", "differentiate", "simplify", "fold", "fuse", "plan", "emit"]
+STAGES = ["graph", "differentiate", "simplify", "fold", "fuse", "tile", "plan", "emit"]
 
 
 @pytest.fixture

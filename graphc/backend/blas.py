@@ -30,13 +30,26 @@ def gemm(
     """`out = alpha * A @ B + beta * out` for row-major A (rows, inner), B (inner, columns), each stored as said.
 
     A transposed operand is stored (inner, rows) or (columns, inner). Shapes other than the products' are ignored: only
-    the number of elements counts, so a vector is a row or a column.
+    the number of elements counts, so a vector is a row or a column. A part of a matrix keeps the matrix's distance from
+    row to row.
     """
     left = a.reshape(inner, rows).T if a_transposed else a.reshape(rows, inner)
     right = b.reshape(columns, inner).T if b_transposed else b.reshape(inner, columns)
-    target = out.reshape(rows, columns)
+    target = out if out.shape == (rows, columns) else out.reshape(rows, columns)
     product = alpha * (left @ right)
     target[...] = product if beta == 0 else product + beta * target
+
+
+def _row_distance(matrix: Any, columns: int) -> int:
+    """From one row to the next, in elements."""
+    raise NotImplementedError("only compiled code asks for it")
+
+
+@overload(_row_distance)
+def _compiled_row_distance(matrix, columns):
+    if matrix.layout == "C":
+        return lambda matrix, columns: np.int32(max(1, columns))
+    return lambda matrix, columns: np.int32(max(1, matrix.strides[0] // matrix.itemsize))
 
 
 @overload(gemm)
@@ -52,12 +65,12 @@ def _gemm(alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, colum
             np.int32(inner),
             alpha,
             b,
-            np.int32(max(1, inner if b_transposed else columns)),
+            _row_distance(b, inner if b_transposed else columns),
             a,
-            np.int32(max(1, rows if a_transposed else inner)),
+            _row_distance(a, rows if a_transposed else inner),
             beta,
             out,
-            np.int32(max(1, columns)),
+            _row_distance(out, columns),
         )
 
     return implementation

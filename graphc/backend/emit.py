@@ -10,13 +10,16 @@ What a step works on lies in a table of int64 at `address`; see `Rows`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc.graph import lines_of, names_of, printable, spelled
 from graphc.ir import Node
 from graphc.kernel import (
     ALIGNMENT,
+    START,
+    STOP,
+    TILE,
     Buffer,
     Check,
     Gemm,
@@ -25,16 +28,18 @@ from graphc.kernel import (
     Let,
     Load,
     Loop,
-    Operand,
     Place,
     Plan,
     Program,
+    Region,
     Role,
     Store,
     base,
     constructor,
+    scalars_read,
     shape_of,
     size_code,
+    variables,
     walk,
 )
 from graphc.kinds import Fold, Scan, Scatter
@@ -43,8 +48,12 @@ from graphc.sizes import Dim, Shape, Size, symbols
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 """What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
 
-ARENA, ARENA_BYTES, SCALARS, BUSY, FIRST_ARRAY = 0, 1, 2, 3, 4
-"""The table's first rows: addresses of the arena and of the scalar results, and 1 while a thread runs the step."""
+ARENA, ARENA_BYTES, SCALARS, BUSY, THREADS, FIRST_ARRAY = 0, 1, 2, 3, 4, 5
+"""The table's first rows: the addresses of the arena and of the scalar results, 1 while a thread runs the step, and how
+many threads it may use."""
+
+ALONE = 64 * 10_000
+"""The price of a region, in 64ths of a nanosecond, up to which the calling thread runs it alone."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,7 @@ class Rows:
 
     address: dict[Buffer, int]
     shape: dict[Buffer, int]
+    sizes: dict[str, int]
     slots: int
     count: int
 
@@ -62,19 +72,24 @@ def rows_of(plan: Plan) -> Rows:
     arrays = [*program.stored, *program.inputs, *array_results(plan)]
     address = {buffer: FIRST_ARRAY + at for at, buffer in enumerate(arrays)}
     end, shape = FIRST_ARRAY + len(arrays), {}
+    sizes: dict[str, int] = {}
     for buffer in program.inputs:
         shape[buffer] = end
-        end += len(buffer.type.shape)
-    return Rows(address, shape, end, end + len(plan.slots))
+        for size in buffer.type.shape:
+            if isinstance(size, Size) and symbols(size) == {str(size)}:
+                sizes.setdefault(str(size), end)
+            end += 1
+    return Rows(address, shape, sizes, end, end + len(plan.slots))
 
 
 IMPORTS = {
     "blas": ("gemm",),
-    "jit": ("kernel", "step_function"),
+    "jit": ("kernel", "region", "step_function"),
     "primitives": (
         *("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),
         *("wrapping_add", "wrapping_multiply", "wrapping_subtract"),
     ),
+    "tiles": ("run_tiles",),
 }
 """What emitted code may import of this package, by file."""
 
@@ -125,23 +140,28 @@ def emit(plan: Plan) -> str:
     numbered = names_of(graph)
     where = lines_of(graph)
     notes = {node: printable(f"{numbered[node]} = {spelled(node, numbered)}  {where[node]}") for node in graph.nodes}
-    names = Names(plan)
-    top_scalars = {each.name for each in plan.program.body if isinstance(each, (Let, Load))}
-    read_at, body = _readers(plan.program.body), enumerate(plan.program.body)
-    results = {item: _results(item, read_at, at) for at, item in body if isinstance(item, Kernel)}
+    names, body = Names(plan), plan.program.body
+    top_scalars = {each.name for each in body if isinstance(each, (Let, Load))}
+    read_at = _readers(body)
+    results = {item: _results(item, read_at, at) for at, item in enumerate(body) if isinstance(item, Kernel)}
     top_scalars.update(name for each in results.values() for name in each)
     functions: list[str] = []
     statements: list[str] = []
-    for item in plan.program.body:
-        if isinstance(item, Kernel):
+    for item in body:
+        if isinstance(item, Region):
+            for kernel in (each for strip in item.strips for each in strip.body if isinstance(each, Kernel)):
+                args = _arguments(kernel, names, {*top_scalars, *TILED})
+                functions.append("\n".join(_function(kernel, args, (), names, notes)))
+            functions.append("\n".join(_region(item, names, notes, top_scalars)))
+            statements.append(_run(item))
+        elif isinstance(item, Kernel):
             args = _arguments(item, names, top_scalars)
             functions.append("\n".join(_function(item, args, results[item], names, notes)))
             call = f"{item.name}({', '.join(args)})"
             statements.append(f"{', '.join(results[item])} = {call}" if results[item] else call)
         else:
             statements += _lines(item, names, notes)
-    # The prologue comes last: by now every view that the statements use has its name.
-    step = [*_prologue(plan, names), *statements, f"return {OK}"]
+    step = [*_prologue(plan), *_views(names, statements), *statements, f"return {OK}"]
     functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
     text = "\n\n\n".join(functions)
     return f"{_imports(text)}\n\n\n{text}\n"
@@ -177,33 +197,66 @@ def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> li
     found: dict[str, None] = {}
     for item in walk([kernel]):
         if isinstance(item, Loop):
-            found.update(dict.fromkeys(f"n_{name}" for name in sorted(symbols(item.extent))))
+            names_of_bounds = (START, STOP) if item.tiled else (f"n_{name}" for name in sorted(symbols(item.extent)))
+            found.update(dict.fromkeys(names_of_bounds))
         if isinstance(item, (Let, Load, Store)):
             code = (item.code,) if isinstance(item, Let) else item.index
-            found.update(dict.fromkeys(name for name in _variables(code) if name.startswith("n_")))
+            found.update(dict.fromkeys(name for name in variables(code) if name.startswith("n_")))
         if isinstance(item, (Load, Store)):
             found[names.of(item.place)] = None
-        found.update(dict.fromkeys(name for name in _read(item) if name in top_scalars))
+        found.update(dict.fromkeys(name for name in scalars_read(item) if name in top_scalars))
     own = {item.name for item in walk([kernel]) if isinstance(item, (Let, Load))}
     return [name for name in found if name not in own]
 
 
-def _read(item: Item) -> tuple[str, ...]:
-    """The scalars that an item reads."""
-    if isinstance(item, Let):
-        return item.uses
-    if isinstance(item, Store):
-        return (item.name, *_variables(item.index))
-    if isinstance(item, Load):
-        return _variables(item.index)
-    if isinstance(item, Gemm):
-        return (item.alpha, item.beta)
-    return (item.condition,) if isinstance(item, Check) else ()
+# ---- regions --------------------------------------------------------------------------------------------------------
+
+TILED = (TILE, START, STOP)
 
 
-def _variables(codes: Iterable[str]) -> tuple[str, ...]:
-    """The names in pieces of code: `i + n_time` has two."""
-    return tuple(name for code in codes for name in re.findall(r"[^\W\d]\w*", code))
+def _region(region: Region, names: Names, notes: Notes, top_scalars: Collection[str]) -> Iterator[str]:
+    """The function of one tile: it finds its strip, and runs the strip's items on its rows."""
+    body: list[str] = []
+    for load in region.prelude:
+        body += _lines(load, names, notes)
+    for number, strip in enumerate(region.strips):
+        lines = [f"{START} = {TILE} * {strip.rows}", f"{STOP} = min({START} + {strip.rows}, {size_code(strip.extent)})"]
+        for item in strip.body:
+            if isinstance(item, Kernel):
+                lines.append(f"{item.name}({', '.join(_arguments(item, names, {*top_scalars, *TILED}))})")
+            else:
+                lines += _lines(item, names, notes)
+        if number + 1 < len(region.strips):
+            tiles = size_code(strip.tiles)
+            body += [f"if {TILE} < {tiles}:", *("    " + line for line in [*lines, "return"]), f"{TILE} -= {tiles}"]
+        else:
+            body += lines
+    rows = rows_of(names.plan)
+    yield "@region"
+    yield f"def {region.name}({TILE}, address):"
+    yield f"    table = array_at(address, ({rows.count},), i64)"
+    views = list(_views(names, body))
+    yield from ("    " + line for line in _sizes_used(rows, [*views, *body]))
+    yield from ("    " + line for line in (*views, *body))
+
+
+def _run(region: Region) -> str:
+    """The statement that runs a region."""
+    tiles: Dim = 0
+    for strip in region.strips:
+        tiles = strip.tiles + tiles
+    price = size_code(region.work)
+    threads = f"table[{THREADS}] if {price} > {ALONE} else 1"
+    if isinstance(region.work, int):
+        threads = f"table[{THREADS}]" if region.work > ALONE else "1"
+    return f"run_tiles({region.name}, {size_code(tiles)}, address, {threads})"
+
+
+def _sizes_used(rows: Rows, lines: Sequence[str]) -> Iterator[str]:
+    used = set(variables(lines))
+    for name, row in rows.sizes.items():
+        if f"n_{name}" in used:
+            yield f"n_{name} = table[{row}]"
 
 
 def _results(kernel: Kernel, read_at: Mapping[str, set[int]], at: int) -> list[str]:
@@ -216,7 +269,7 @@ def _readers(body: list[Item]) -> dict[str, set[int]]:
     found: dict[str, set[int]] = {}
     for at, item in enumerate(body):
         for each in walk([item]):
-            for name in _read(each):
+            for name in scalars_read(each):
                 found.setdefault(name, set()).add(at)
     return found
 
@@ -231,7 +284,7 @@ def _signature(plan: Plan) -> Iterator[str]:
         yield printable(f"    # {buffer.name}: {buffer.label} {buffer.type}")
 
 
-def _prologue(plan: Plan, names: Names) -> Iterator[str]:
+def _prologue(plan: Plan) -> Iterator[str]:
     rows = rows_of(plan)
     yield f"table = array_at(address, ({rows.count},), i64)"
     yield from _bound_sizes(plan.program, rows)
@@ -242,12 +295,18 @@ def _prologue(plan: Plan, names: Names) -> Iterator[str]:
     if plan.slots:
         yield f"if {end} - table[{ARENA}] > table[{ARENA_BYTES}]:"
         yield f"    return {ARENA_TOO_SMALL}"
-    scalars = len(scalar_results(plan))
-    if scalars:
-        yield f"scalars = array_at(table[{SCALARS}], ({scalars},), f64)"
+
+
+def _views(names: Names, lines: Sequence[str]) -> Iterator[str]:
+    """The arrays that lines of code use, each at its address in the table."""
+    rows, used = rows_of(names.plan), set(variables(lines))
+    if "scalars" in used:
+        yield f"scalars = array_at(table[{SCALARS}], ({len(scalar_results(names.plan))},), f64)"
     for (_, shape, _), (name, buffer) in names.views.items():
-        row = rows.slots + plan.slot_of[buffer] if buffer in plan.slot_of else rows.address[buffer]
-        yield f"{name} = array_at(table[{row}], {_tuple(shape or (1,))}, {constructor(buffer.type.dtype)})"
+        slot = names.plan.slot_of.get(buffer)
+        row = rows.address[buffer] if slot is None else rows.slots + slot
+        if name in used:
+            yield f"{name} = array_at(table[{row}], {_tuple(shape or (1,))}, {constructor(buffer.type.dtype)})"
 
 
 def _tuple(shape: Shape) -> str:
@@ -256,17 +315,12 @@ def _tuple(shape: Shape) -> str:
 
 def _bound_sizes(program: Program, rows: Rows) -> Iterator[str]:
     """Each symbolic size from the first axis that has it; every other axis is compared, and what is needed checked."""
-    known: set[str] = set()
-    compared: list[tuple[str, Dim]] = []
-    for buffer in program.inputs:
-        for axis, size in enumerate(buffer.type.shape):
-            here = f"table[{rows.shape[buffer] + axis}]"
-            if isinstance(size, Size) and symbols(size) == {str(size)} and str(size) not in known:
-                known.add(str(size))
-                yield f"n_{size} = {here}"
-            else:
-                compared.append((here, size))
-    wrong = [f"{here} != {size_code(size)}" for here, size in compared]
+    for name, row in rows.sizes.items():
+        yield f"n_{name} = table[{row}]"
+    compared = [
+        (rows.shape[buffer] + axis, size) for buffer in program.inputs for axis, size in enumerate(buffer.type.shape)
+    ]
+    wrong = [f"table[{row}] != {size_code(size)}" for row, size in compared if rows.sizes.get(str(size)) != row]
     wrong += dict.fromkeys(f"{size_code(need.size)} < 0" for need, _ in program.graph.needs)
     if wrong:
         yield f"if {' or '.join(wrong)}:"
@@ -278,7 +332,7 @@ def _bound_sizes(program: Program, rows: Rows) -> Iterator[str]:
 
 def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
     if isinstance(item, Loop):
-        yield f"for {item.index} in range({size_code(item.extent)}):"
+        yield f"for {item.index} in range({f'{START}, {STOP}' if item.tiled else size_code(item.extent)}):"
         for each in item.body:
             yield from ("    " + line for line in _lines(each, names, notes))
     elif isinstance(item, Let):
@@ -292,8 +346,9 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
         code = f"{names.element(item.place, item.index)} = {item.name}"
         yield _noted(code, item.origin, notes) if isinstance(item.origin.op.kind, Scatter) else code
     elif isinstance(item, Gemm) and item.batch is not None:
-        yield _noted(f"for b in range({size_code(item.batch)}):", item.origin, notes)
-        yield f"    {_gemm(item, names, '[b]')}"
+        bounds = f"{START}, {STOP}" if item.split else size_code(item.batch)
+        yield _noted(f"for b in range({bounds}):", item.origin, notes)
+        yield f"    {_gemm(item, names)}"
     elif isinstance(item, Gemm):
         yield _noted(_gemm(item, names), item.origin, notes)
     elif isinstance(item, Check):
@@ -305,11 +360,21 @@ def _noted(code: str, origin: Node, notes: Notes) -> str:
     return f"{code}  # {notes[origin]}"
 
 
-def _gemm(item: Gemm, names: Names, at: str = "") -> str:
-    sizes = ", ".join(map(size_code, (item.rows, item.inner, item.columns)))
-    left, right = _matrix(item.a, names, at), _matrix(item.b, names, at)
-    return f"gemm({item.alpha}, {left}, {right}, {item.beta}, {names.of(item.out)}{at}, {sizes})"
+def _gemm(item: Gemm, names: Names) -> str:
+    sizes = {"rows": item.rows, "inner": item.inner, "columns": item.columns}
+    counts = [f"{STOP} - {START}" if item.split == axis else size_code(size) for axis, size in sizes.items()]
+    left = _matrix(names, item.a.place, item, "rows", last=item.a.transposed)
+    right = _matrix(names, item.b.place, item, "columns", last=not item.b.transposed)
+    out = _matrix(names, item.out, item, item.split, last=item.split == "columns")
+    operands = f"{left}, {item.a.transposed}, {right}, {item.b.transposed}, {item.beta}, {out}"
+    return f"gemm({item.alpha}, {operands}, {', '.join(counts)})"
 
 
-def _matrix(operand: Operand, names: Names, at: str) -> str:
-    return f"{names.of(operand.place)}{at}, {operand.transposed}"
+def _matrix(names: Names, place: Place, item: Gemm, axis: str | None, last: bool) -> str:
+    """A place, or the tile's part of it if `axis` is cut: of its first axis or its `last`."""
+    name = names.of(place)
+    if item.batch is not None:
+        return f"{name}[b]"
+    if item.split is None or axis != item.split:
+        return name
+    return f"{name}[:, {START}:{STOP}]" if last and len(shape_of(place)) > 1 else f"{name}[{START}:{STOP}]"

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 from numba import types
 
-from graphc.backend.native import Loaded, load, runtime, target
-from graphc.backend.openblas import gemms
+from graphc.runtime.native import Loaded, load, runtime, target
+from graphc.runtime.openblas import gemms
 
 # A multiplication and an addition may be rounded once; nothing else may change what the code says.
 FLAGS = {"contract"}
@@ -24,7 +24,9 @@ FLAGS = {"contract"}
 RAISED = -3
 """The status of a step that runs as Python and has raised an exception."""
 
-kernel = step_function = numba.njit(error_model="numpy", fastmath=FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+kernel = region = step_function = numba.njit(
+    error_model="numpy", fastmath=FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 
 
 @dataclass(frozen=True)

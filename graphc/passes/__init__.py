@@ -7,9 +7,10 @@ from graphc.passes.fold import fold as fold
 from graphc.passes.fuse import fuse as fuse
 from graphc.passes.plan import plan as plan
 from graphc.passes.simplify import simplify as simplify
+from graphc.passes.tile import tile as tile
 
 GRAPH_PASSES = (differentiate, simplify, fold)
 """Graph -> Graph, each verified."""
 
-PIPELINE = (*GRAPH_PASSES, fuse, plan)
-"""fuse: Graph -> Program. plan: Program -> Plan."""
+PIPELINE = (*GRAPH_PASSES, fuse, tile, plan)
+"""fuse: Graph -> Program. tile: Program -> Program. plan: Program -> Plan."""

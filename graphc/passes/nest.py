@@ -28,6 +28,7 @@ from graphc.kernel import (
     element_code,
     index_code,
     index_name,
+    main_loop,
     number_code,
 )
 from graphc.kinds import (
@@ -319,8 +320,3 @@ def _around(chain: Chain, path: list[Item], level: int) -> tuple[list[Item], Loo
     assert isinstance(kernel, Kernel)
     items = kernel.body if level == 0 else chain[level].items
     return items, next(item for item in items if isinstance(item, Loop) and item.body is chain[level + 1].items)
-
-
-def main_loop(kernel: Kernel) -> Loop:
-    """The loop that a kernel is built around: its last, since loops before it only prepare."""
-    return [item for item in kernel.body if isinstance(item, Loop)][-1]

@@ -1,0 +1,186 @@
+"""Tiles: which kernels and products run in parallel, and in which pieces.
+
+Afterwards the step's heavy items stand in regions. A region has strips, a strip runs its items on one tile of rows
+after another, and tiles run in any order on any thread. Consecutive items whose rows depend on each other only row by
+row share a strip, so that a block of the batch goes through a whole chain of layers while it is in the cache; items
+that do not touch each other's memory are strips side by side, as the updates of all weights are.
+
+The size of a tile follows from shapes alone, never from the number of threads: so do the bits of every result. Items
+keep their order but for one liberty: an item may join a region ahead of others that it does not depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from graphc.ir import Node
+from graphc.kernel import (
+    Buffer,
+    Check,
+    Gemm,
+    Item,
+    Kernel,
+    Let,
+    Load,
+    Program,
+    Region,
+    Role,
+    Store,
+    Strip,
+    base,
+    main_loop,
+    walk,
+)
+from graphc.passes.rows import Effects, Rows, effects, of_kernel, of_product, work
+from graphc.sizes import Dim, Size, product, typical
+from graphc.types import TensorType
+
+ROWS = 32
+"""The rows of a tile, at least: products of fewer run far below the machine's speed."""
+
+TILES = 8
+"""Into how many tiles a size that is known is cut, if it is large enough."""
+
+WORTH = 64 * 1000
+"""What an item must cost, in 64ths of a nanosecond, to be worth a tile: a dozen times the price of handing one out."""
+
+IN_CACHE = 1 << 16
+"""Elements of a matrix that stays in a core's cache while the rows of a batch are multiplied with it."""
+
+
+def tile(program: Program) -> Program:
+    """The program with its heavy items in regions."""
+    made: list[Item] = []
+    waiting = list(program.body)
+    scratch = list(program.scratch)
+    while waiting:
+        item = waiting.pop(0)
+        rows = _rows_of(item)
+        if rows is None or not _worth_a_tile(rows, item):
+            made.append(item)
+            continue
+        group = _Group()
+        group.add([], item, rows)
+        waiting = group.collect(waiting)
+        made += group.hoisted
+        region, shared = group.region(_scalars(made))
+        made += [*(Store(load.place, (), load.name, load.origin) for load in region.prelude), region, *group.after]
+        scratch += shared + group.scratch
+    _number(made)
+    used = {buffer for item in made for buffer in effects(item).reads | effects(item).writes}
+    return replace(program, body=made, scratch=[buffer for buffer in scratch if buffer in used])
+
+
+def _number(items: list[Item]) -> None:
+    """Names for regions and kernels, in their order."""
+    everything = list(walk(items))
+    for prefix, kind in (("r", Region), ("k", Kernel)):
+        for number, item in enumerate(each for each in everything if isinstance(each, kind)):
+            item.name = f"{prefix}{number}"
+
+
+def _scalars(items: Sequence[Item]) -> dict[str, Node]:
+    """The step's own scalars, each with the node that it is."""
+    own = [each for item in items for each in (item.body if isinstance(item, Kernel) else [item])]
+    return {each.name: each.origin for each in own if isinstance(each, (Let, Load))}
+
+
+# ---- rows -----------------------------------------------------------------------------------------------------------
+
+
+def _rows_of(item: Item) -> Rows | None:
+    """The rows by which an item would be cut."""
+    if isinstance(item, Kernel):
+        extent = main_loop(item).extent
+        return of_kernel(item, Strip(extent, _tile_rows(extent), []).tiles)
+    return of_product(item, _split(item)) if isinstance(item, Gemm) else None
+
+
+def _split(item: Gemm) -> str:
+    """By rows, which keeps the other matrix in the cache; if it is too large for that, by the longer side."""
+    if item.batch is not None:
+        return "batch"
+    if typical(product([item.inner, item.columns])) <= IN_CACHE:
+        return "rows"
+    return "rows" if typical(item.rows) >= typical(item.columns) else "columns"
+
+
+def _tile_rows(extent: Dim) -> int:
+    """The rows of a tile: of a size that only a call tells, always as many."""
+    return ROWS if isinstance(extent, Size) else max(ROWS, -(-extent // TILES // 16) * 16)
+
+
+def _worth_a_tile(rows: Rows, item: Item) -> bool:
+    several = isinstance(rows.extent, Size) or rows.extent > ROWS
+    return several and typical(work(item)) >= WORTH
+
+
+# ---- regions --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class _Group:
+    """A region under construction."""
+
+    strips: list[list[Rows]] = field(default_factory=list)
+    hoisted: list[Item] = field(default_factory=list)  # scalars that the region may use
+    price: Dim = 0
+
+    @property
+    def after(self) -> list[Item]:
+        """What combines the tiles' results."""
+        return [item for rows in self._all() for item in rows.after]
+
+    @property
+    def scratch(self) -> list[Buffer]:
+        return [buffer for rows in self._all() for buffer in rows.scratch]
+
+    def _all(self) -> list[Rows]:
+        return [rows for strip in self.strips for rows in strip]
+
+    def collect(self, items: Sequence[Item]) -> list[Item]:
+        """Takes in what may run in the region, and returns the rest in its order."""
+        skipped: list[Item] = []
+        passed: list[Effects] = []
+        for item in items:
+            found = effects(item)
+            free = not any(found.must_follow(other) for other in (*passed, *(rows.results for rows in self._all())))
+            if free and isinstance(item, (Let, Load)) and not any(found.reads & rows.written for rows in self._all()):
+                self.hoisted.append(item)
+            elif not (free and self._takes(item, any(isinstance(each, Check) for each in skipped))):
+                skipped.append(item)
+                passed.append(found)
+        return skipped
+
+    def _takes(self, item: Item, checked: bool) -> bool:
+        """Adds an item to the region if it may run there; `checked`: a check before it would come after it."""
+        rows = _rows_of(item)
+        if rows is None or (checked and rows.guarded):
+            return False
+        near = [strip for strip in self.strips if not all(rows.apart_from(other) for other in strip)]
+        if not near and _worth_a_tile(rows, item):
+            self.add([], item, rows)
+            return True
+        if len(near) == 1 and near[0][0].extent == rows.extent and all(rows.may_follow(other) for other in near[0]):
+            self.add(near[0], item, rows)
+            return True
+        return False
+
+    def add(self, strip: list[Rows], item: Item, rows: Rows) -> None:
+        if not strip:
+            self.strips.append(strip)
+        strip.append(rows)
+        self.price = work(item) + self.price
+
+    def region(self, scalars: dict[str, Node]) -> tuple[Region, list[Buffer]]:
+        """The region, and memory for those of the step's scalars that it reads."""
+        strips = [Strip(s[0].extent, _tile_rows(s[0].extent), [rows.tiled for rows in s]) for s in self.strips]
+        used = dict.fromkeys(name for rows in self._all() for name in sorted(effects(rows.tiled).uses))
+        prelude: list[Load] = []
+        for name in used:
+            if name in scalars:
+                node = scalars[name]
+                place = Buffer("", f"{name}.shared", TensorType(node.dtype, ()), Role.SCRATCH, node)
+                prelude.append(Load(name, place, (), node))
+        return Region(strips, prelude, self.price), [base(load.place) for load in prelude]

@@ -1,0 +1,1 @@
+"""What runs beneath emitted code: native calls, threads, and the BLAS; no Numba."""
