@@ -1,0 +1,80 @@
+"""JAX: jit of one step, and lax.scan over many. Buffers of params are donated."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from contenders import Run, Step
+from workloads import Words, Workload
+
+Pair = tuple[Any, Any]
+
+
+def _dense(x: Any, weight: Any, bias: Any) -> Any:
+    return x @ weight if bias is None else x @ weight + bias
+
+
+def _gathered(logits: Any, labels: Any) -> Any:
+    """Cross-entropy that picks by index; its gradient is a scatter."""
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1).mean()
+
+
+def _one_hot(logits: Any, labels: Any) -> Any:
+    """Cross-entropy that picks by comparing, which fuses."""
+    hot = jax.nn.one_hot(labels, logits.shape[1], dtype=logits.dtype)
+    return -(hot * jax.nn.log_softmax(logits)).sum(axis=1).mean()
+
+
+def _mse(prediction: Any, target: Any) -> Any:
+    return jnp.square(prediction - target).mean()
+
+
+def _start(workload: Workload, one_hot: bool) -> tuple[Any, Any, Callable[[Any, Any], Pair]]:
+    """Params and inputs as trees, and the function of both that gives new params and the loss."""
+    words = Words(_dense, jax.nn.relu, jnp.tanh, jax.nn.sigmoid, _one_hot if one_hot else _gathered, _mse)
+    arrays, values = workload.inputs(), workload.params()
+
+    def loss_of(params: Any, inputs: Any) -> Any:
+        return workload.loss(words, dict(zip(arrays, inputs)), dict(zip(values, params)))
+
+    def train(params: Any, inputs: Any) -> Pair:
+        loss, gradients = jax.value_and_grad(loss_of)(params, inputs)
+        return tuple(param - workload.lr * gradient for param, gradient in zip(params, gradients)), loss
+
+    return tuple(map(jnp.asarray, values.values())), tuple(map(jnp.asarray, arrays.values())), train
+
+
+def call(workload: Workload, one_hot: bool = False, wait: bool = True) -> Step:
+    """One step of jit a call. wait: a call returns when it is done, which costs less than handing it to a thread."""
+    jax.config.update("jax_cpu_enable_async_dispatch", not wait)
+    params, inputs, train = _start(workload, one_hot)
+    fast = jax.jit(train, donate_argnums=0)
+
+    def step() -> float:
+        nonlocal params
+        params, loss = fast(params, inputs)
+        return float(loss.item())
+
+    return step
+
+
+def loop(workload: Workload, one_hot: bool = False, unroll: int = 1) -> Run:
+    """lax.scan over the steps: one call trains them all."""
+    params, inputs, train = _start(workload, one_hot)
+
+    @functools.partial(jax.jit, static_argnums=2, donate_argnums=0)
+    def many(params: Any, inputs: Any, steps: int) -> Pair:
+        result: Pair = jax.lax.scan(lambda p, _: train(p, inputs), params, None, length=steps, unroll=unroll)
+        return result
+
+    def run(steps: int) -> list[float]:
+        nonlocal params
+        params, losses = many(params, inputs, steps)
+        return list(np.asarray(losses))
+
+    return run
