@@ -197,7 +197,7 @@ def show_doubt(rows: Sequence[Result]) -> None:
 
 
 def show_summary(results: Sequence[Result]) -> None:
-    show("graphc beside the best peer", SUMMARY, [_summary_cells(result) for result in results], words=2)
+    show("graphc beside the best peer", SUMMARY, [_summary_cells(result) for result in results])
 
 
 def _summary_cells(result: Result) -> tuple[str, ...]:

@@ -64,12 +64,20 @@ def _last_line(file: IO[str]) -> str:
 
 @functools.cache
 def interpreter(package: str) -> str | None:
-    """The Python that can import `package`: of the environment .venv-<package> beside graphc, or this one."""
-    own = ROOT / f".venv-{package}" / "bin" / "python"
-    chosen = os.environ.get(f"BENCH_PYTHON_{package.upper()}")
-    if chosen or own.exists():
-        return chosen or str(own)
+    """The Python that can import `package`, if one can.
+
+    It is what BENCH_PYTHON_<PACKAGE> names, that of the environment .venv-<package> in this checkout, or this one.
+    """
+    others = [os.environ.get(f"BENCH_PYTHON_{package.upper()}"), str(ROOT / f".venv-{package}" / "bin" / "python")]
+    for python in filter(None, others):
+        if _finds(python, package):
+            return python
     return sys.executable if importlib.util.find_spec(package) else None
+
+
+def _finds(python: str, package: str) -> bool:
+    asked = f"import importlib.util, sys; sys.exit(not importlib.util.find_spec({package!r}))"
+    return Path(python).exists() and subprocess.run([python, "-c", asked], check=False).returncode == 0
 
 
 def main() -> None:
