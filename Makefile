@@ -2,13 +2,14 @@
 # make test       format, lint, types, and every test but the slow ones
 # make test-all   all tests; then again without the JIT, with bounds checks, without fusion, and on one thread
 # make test-peers every op, its gradient, and training, beside PyTorch and JAX
-# make bench      graphc against NumPy and, where it can be installed, PyTorch
+# make bench      graphc beside NumPy, PyTorch, JAX and PyTensor, as far as they can be installed: an hour
+# make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, make stability: two more
 # make check      format, lint and types alone
 # make golden     rewrite the golden files; read the diff before you keep it
 # make clean      remove everything that make made, the environment too
 #
 # The first target that runs makes its own environment in .venv; later ones install nothing and need no network.
-# test-peers alone has another, .venv-peers, with PyTorch and JAX in it.
+# test-peers has another, .venv-peers, with PyTorch and JAX in it; the benchmarks have .venv-pytensor, for PyTensor's Numba.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
 PYTHON ?= python3
@@ -16,10 +17,11 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PEERS := .venv-peers
+PYTENSOR := .venv-pytensor
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-all test-peers bench check golden clean
+.PHONY: demo test test-all test-peers bench sweep compile-times stability check golden clean
 
 demo: $(VENV)/installed
 	@$(RUN) examples/digits.py
@@ -37,8 +39,18 @@ test-all: check
 test-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m pytest tests/peers
 
-bench: $(VENV)/contenders
-	@$(RUN) benchmarks/run.py
+# make bench ARGS="tiny mnist --quick"
+bench: $(VENV)/contenders $(PYTENSOR)/installed
+	@$(RUN) benchmarks/run.py race $(ARGS)
+
+sweep: $(VENV)/installed
+	@$(RUN) benchmarks/run.py sweep $(ARGS)
+
+compile-times: $(VENV)/contenders $(PYTENSOR)/installed
+	@$(RUN) benchmarks/run.py compile $(ARGS)
+
+stability: $(VENV)/installed
+	@$(RUN) benchmarks/run.py stability $(ARGS)
 
 check: $(VENV)/installed
 	$(RUN) -m ruff format --check
@@ -49,7 +61,7 @@ golden: $(VENV)/installed
 	$(PYTEST) tests/test_golden.py --update-golden
 
 clean:
-	rm -rf $(VENV) $(PEERS) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PYTENSOR) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
@@ -67,6 +79,15 @@ $(PEERS)/installed: pyproject.toml
 
 # Best effort, tried once: the benchmark says which contenders are missing.
 $(VENV)/contenders: $(VENV)/installed
-	@echo "Installing torch into $(VENV), for comparison (once)"
-	@$(RUN) $(PIP) install torch || echo "torch cannot be installed here: the benchmark goes on without it"
+	@echo "Installing torch and jax into $(VENV), for comparison (once)"
+	@for peer in torch jax; do \
+		$(RUN) $(PIP) install $$peer || echo "$$peer cannot be installed here: the benchmark goes on without it"; \
+	done
+	@touch $@
+
+# PyTensor wants an older Numba than graphc. Best effort, too: the benchmark looks whether it can be imported.
+$(PYTENSOR)/installed:
+	@echo "Installing pytensor into $(PYTENSOR), for comparison (once)"
+	@$(PYTHON) -m venv $(PYTENSOR)
+	@$(PYTENSOR)/bin/python $(PIP) install pytensor || echo "pytensor cannot be installed here: the benchmark goes on without it"
 	@touch $@

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from graphc.fuzz import examine
 
@@ -15,11 +18,15 @@ Arguments = argparse.Namespace
 
 @dataclass(frozen=True)
 class Command:
-    """A subcommand: its help, its options, and what runs it and returns the exit status."""
+    """A subcommand: its help, its options, and what runs it and returns the exit status.
+
+    own_options: False if whatever stands after its name is somebody else's to parse; `run` finds it in `.rest`.
+    """
 
     help: str
     options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[Arguments], int]
+    own_options: bool = True
 
 
 def _fuzz_options(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +50,29 @@ def _fuzz(arguments: Arguments) -> int:
     return 0
 
 
-COMMANDS = {"fuzz": Command("look for wrong programs with random graphs", _fuzz_options, _fuzz)}
+def _bench_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("rest", nargs="*")
+
+
+def _bench(arguments: Arguments) -> int:
+    root = Path(__file__).resolve().parent.parent
+    script = root / "benchmarks" / "run.py"
+    if not script.exists():
+        print(
+            "The benchmarks are not part of an installed graphc. In a checkout of graphc's source, run\n"
+            "`python -m graphc bench`, or `make bench`, which installs what graphc is compared with.",
+            file=sys.stderr,
+        )
+        return 2
+    path = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, str(script), *arguments.rest]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
+
+
+COMMANDS = {
+    "fuzz": Command("look for wrong programs with random graphs", _fuzz_options, _fuzz),
+    "bench": Command("graphc beside its peers: race, sweep, compile or stability", _bench_options, _bench, False),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,7 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m graphc", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="command")
     for name, command in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=command.help, description=command.help)
+        # No option begins with a NUL, so that each is passed on.
+        others: dict[str, Any] = {} if command.own_options else {"prefix_chars": "\0", "add_help": False}
+        sub = subparsers.add_parser(name, help=command.help, description=command.help, **others)
         command.options(sub)
         sub.set_defaults(run=command.run)
     arguments = parser.parse_args(argv)
