@@ -118,11 +118,11 @@ def check_losses(rows: Sequence[Result]) -> None:
     """A contender whose losses are not those of most has failed: it does not train the same thing."""
     of_all = [process["losses"] for row in rows for process in row["processes"] if process["losses"]]
     for at, steps in enumerate(LOSSES_AFTER if of_all else ()):
-        usual = statistics.median_low(losses[at] for losses in of_all)
+        usual = statistics.median_low([losses[at] for losses in of_all if math.isfinite(losses[at])] or [math.inf])
         for row in rows:
             for value in [process["losses"][at] for process in row["processes"] if process["losses"]]:
                 # Written so that a NaN is a difference.
-                if not abs(value - usual) <= TOLERANCE * abs(usual):
+                if not abs(value - usual) <= TOLERANCE * abs(usual) and row["problem"] is None:
                     row["problem"] = f"failed: its loss after {steps} steps is {value:.7g}, that of others {usual:.7g}"
 
 

@@ -18,17 +18,17 @@ def _dense(x: Any, weight: Any, bias: Any) -> Any:
 WORDS = Words(_dense, gc.relu, gc.tanh, gc.sigmoid, gc.softmax_cross_entropy, gc.mse)
 
 
-def loss_of(workload: Workload) -> Any:
-    """The loss as a graph, whose params start where the workload's do."""
+def loss_of(workload: Workload) -> tuple[Any, dict[str, Any]]:
+    """The loss as a graph, and its params, which start where the workload's do."""
     inputs = {
         name: gc.input(name, ("batch", *array.shape[1:]), str(array.dtype)) for name, array in workload.inputs().items()
     }
     params = {name: gc.param(name, array) for name, array in workload.params().items()}
-    return workload.loss(WORDS, inputs, params)
+    return workload.loss(WORDS, inputs, params), params
 
 
 def _compiled(workload: Workload) -> Any:
-    return gc.compile(loss_of(workload), optimizer=gc.SGD(lr=workload.lr))
+    return gc.compile(loss_of(workload)[0], optimizer=gc.SGD(lr=workload.lr))
 
 
 def call(workload: Workload) -> Step:
