@@ -36,7 +36,7 @@ def race(results: Sequence[Result], path: Path) -> None:
     shown = [result for result in results if result["summary"]["call"]]
     for line, result in enumerate(shown):
         own = result["summary"]["call"]["microseconds"]
-        axes.axhline(line, color="#eeeeee", linewidth=16, zorder=0)
+        axes.axhspan(line - 0.4, line + 0.4, color="#f1f1f1", linewidth=0, zorder=0)
         for row in result["rows"]:
             if row["problem"] is None:
                 _mark(axes, row["microseconds"] / own, line, row)
@@ -57,14 +57,14 @@ def race(results: Sequence[Result], path: Path) -> None:
 
 
 def _mark(axes: Any, ratio: float, line: int, row: Result) -> Any:
-    """Calls are discs, loops are hollow diamonds, a bound is a bar."""
+    """Calls are discs, loops hollow diamonds, a bound is a bar; each has a height of its own, so that none hides."""
     name, kind = row["contender"], row["kind"]
     color, hollow = STYLES[name], kind == "loop"
     edge = {} if kind == "bound" else {"edgecolor": color if hollow else "white"}
     return axes.scatter(
         ratio,
-        line,
-        s=260 if kind == "bound" else 75,
+        line if kind == "bound" else line + 0.5 * (list(CONTENDERS).index(name) / len(CONTENDERS) - 0.4),
+        s=450 if kind == "bound" else 65,
         marker=MARKERS[kind],
         facecolor="white" if hollow else color,
         linewidth=0.8 if kind == "call" else 2,

@@ -162,15 +162,15 @@ def missed(workload: Workload, summary: Result, loop: Result | None) -> list[str
     aim, call, ratio, of_products = workload.aim, summary["call"], summary["ratio"], summary["of_products"]
     texts = []
     if aim.call and call and call["microseconds"] > aim.call:
-        texts.append(f"a call of {aim.call} µs")
+        texts.append(f"call {aim.call} µs")
     if aim.loop and loop and loop["microseconds"] > aim.loop:
-        texts.append(f"{aim.loop} µs in a loop")
+        texts.append(f"loop {aim.loop} µs")
     if aim.faster and summary["call_ratio"] and summary["call_ratio"] < aim.faster:
-        texts.append(f"{aim.faster} times faster than any call")
+        texts.append(f"{aim.faster}x any call")
     if aim.faster and ratio and ratio < aim.faster:
-        texts.append(f"{aim.faster} times faster than any peer")
+        texts.append(f"{aim.faster}x any peer")
     if aim.products and of_products and of_products > aim.products:
-        texts.append(f"{aim.products} times its products")
+        texts.append(f"{aim.products}x products")
     return texts
 
 

@@ -72,7 +72,7 @@ def _picture(kind: str, figures: Result, path: Path) -> list[str]:
     if kind == "race":
         pictures.race(figures["results"], path)
     else:
-        pictures.heat_map(figures["title"], figures["batches"], figures["widths"], figures["ratios"], path)
+        pictures.heat_map("NumPy's time over graphc's", figures["batches"], figures["widths"], figures["ratios"], path)
     return [str(path)]
 
 

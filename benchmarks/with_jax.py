@@ -64,12 +64,19 @@ def call(workload: Workload, one_hot: bool = False, wait: bool = True) -> Step:
 
 
 def loop(workload: Workload, one_hot: bool = False, unroll: int = 1) -> Run:
-    """lax.scan over the steps: one call trains them all."""
+    """lax.scan over the steps: one call trains them all.
+
+    The barrier makes each step's batch a new one to XLA, as it is in training; else what depends on the batch alone
+    (the chain's sigmoid) would be computed once, before the loop.
+    """
     params, inputs, train = _start(workload, one_hot)
 
     @functools.partial(jax.jit, static_argnums=2, donate_argnums=0)
     def many(params: Any, inputs: Any, steps: int) -> Pair:
-        result: Pair = jax.lax.scan(lambda p, _: train(p, inputs), params, None, length=steps, unroll=unroll)
+        def one(params: Any, _: None) -> Pair:
+            return train(*jax.lax.optimization_barrier((params, inputs)))
+
+        result: Pair = jax.lax.scan(one, params, None, length=steps, unroll=unroll)
         return result
 
     def run(steps: int) -> list[float]:

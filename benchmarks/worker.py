@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,13 +37,17 @@ def measured(
         start = time.perf_counter()
         with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
             assert process.stdout is not None
+            alarm = threading.Timer(TIME_LIMIT, process.kill)
+            alarm.start()
             try:
                 line = _marked(process.stdout)
                 seconds = time.perf_counter() - start
-                process.communicate(timeout=TIME_LIMIT)
-            except (subprocess.TimeoutExpired, KeyboardInterrupt):
+                process.wait()
+            except KeyboardInterrupt:
                 process.kill()
                 raise
+            finally:
+                alarm.cancel()
         if line is None:
             raise Failed(_last_line(errors) or f"exit status {process.returncode}")
     return json.loads(line), seconds
