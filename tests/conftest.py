@@ -46,8 +46,9 @@ def python_mode(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fusion is on, whatever the environment says: for what is about the form of the loops."""
+    """Loops are fused and tiled as usual, whatever the environment says: for what is about their form."""
     monkeypatch.setattr(config, "FUSION", True)
+    monkeypatch.setattr(config, "SMALL_TILES", False)
 
 
 @pytest.fixture

@@ -66,12 +66,12 @@ def test_a_start_is_computed_into_the_param(python_mode, fused: None) -> None:
     assert not gc.compile([], updates={w: gc.tanh(w) - 0.1 * (x.T @ d)})._plan.program.scratch
 
 
-def test_unrelated_loops_stay_apart(python_mode) -> None:
+def test_unrelated_loops_stay_apart(python_mode, fused: None) -> None:
     f = gc.compile([gc.exp(gc.input("x", (3,))), gc.exp(gc.input("y", (3,)))])
     assert sum(isinstance(item, Kernel) for item in f._plan.program.body) == 2
 
 
-def test_a_deep_net_reuses_its_memory(python_mode) -> None:
+def test_a_deep_net_reuses_its_memory(python_mode, fused: None) -> None:
     """Two tensors a layer: its activations, and its gradient, which waits for the update of all weights together."""
 
     def slots(layers: int) -> int:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from graphc import config
 from graphc.graph import lines_of, names_of, printable, spelled
 from graphc.ir import Node
 from graphc.kernel import (
@@ -245,10 +246,9 @@ def _run(region: Region) -> str:
     tiles: Dim = 0
     for strip in region.strips:
         tiles = strip.tiles + tiles
-    price = size_code(region.work)
-    threads = f"table[{THREADS}] if {price} > {ALONE} else 1"
-    if isinstance(region.work, int):
-        threads = f"table[{THREADS}]" if region.work > ALONE else "1"
+    threads = f"table[{THREADS}]"
+    if not config.SMALL_TILES:
+        threads += f" if {size_code(region.work)} > {ALONE} else 1"
     return f"run_tiles({region.name}, {size_code(tiles)}, address, {threads})"
 
 

@@ -12,7 +12,7 @@ from numba.extending import intrinsic, overload
 
 def run_tiles(tile: Any, count: int, address: int, threads: int) -> None:
     """tile(0, address), ..., tile(count - 1, address), in any order, on so many threads at most."""
-    for number in range(count):
+    for number in reversed(range(count)):  # so that it shows if one tile needs what an earlier one made
         tile(number, address)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from graphc import config
 from graphc.ir import Node
 from graphc.kernel import (
     Buffer,
@@ -30,6 +31,7 @@ from graphc.kernel import (
     Strip,
     base,
     main_loop,
+    variables,
     walk,
 )
 from graphc.passes.rows import Effects, Rows, effects, of_kernel, of_product, work
@@ -108,12 +110,14 @@ def _split(item: Gemm) -> str:
 
 def _tile_rows(extent: Dim) -> int:
     """The rows of a tile: of a size that only a call tells, always as many."""
+    if config.SMALL_TILES:
+        return 2
     return ROWS if isinstance(extent, Size) else max(ROWS, -(-extent // TILES // 16) * 16)
 
 
 def _worth_a_tile(rows: Rows, item: Item) -> bool:
-    several = isinstance(rows.extent, Size) or rows.extent > ROWS
-    return several and typical(work(item)) >= WORTH
+    several = isinstance(rows.extent, Size) or rows.extent > _tile_rows(rows.extent)
+    return several and (config.SMALL_TILES or typical(work(item)) >= WORTH)
 
 
 # ---- regions --------------------------------------------------------------------------------------------------------
@@ -145,13 +149,27 @@ class _Group:
         passed: list[Effects] = []
         for item in items:
             found = effects(item)
-            free = not any(found.must_follow(other) for other in (*passed, *(rows.results for rows in self._all())))
-            if free and isinstance(item, (Let, Load)) and not any(found.reads & rows.written for rows in self._all()):
-                self.hoisted.append(item)
-            elif not (free and self._takes(item, any(isinstance(each, Check) for each in skipped))):
+            results = [rows.results for rows in self._all()]
+            checked = any(isinstance(each, Check) for each in skipped)
+            if any(found.must_follow(other) for other in (*passed, *results)):
+                taken = False
+            elif isinstance(item, (Let, Load)):
+                taken = self._hoists(item, checked)
+            else:
+                taken = self._takes(item, checked)
+            if not taken:
                 skipped.append(item)
                 passed.append(found)
         return skipped
+
+    def _hoists(self, item: Let | Load, checked: bool) -> bool:
+        """Computes a scalar of the step's own before the region, if it does not need it; see _takes."""
+        if isinstance(item, Load):
+            changed = any(base(item.place) in rows.written for rows in self._all())
+            if changed or (checked and variables(item.index)):
+                return False
+        self.hoisted.append(item)
+        return True
 
     def _takes(self, item: Item, checked: bool) -> bool:
         """Adds an item to the region if it may run there; `checked`: a check before it would come after it."""
