@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc.arguments import as_input
 from graphc.backend import emit
-from graphc.backend.jit import jit
+from graphc.backend.build import build
 from graphc.errors import GraphcError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, check_names
 from graphc.ir import Node
@@ -77,7 +77,7 @@ class Function:
         self._plan: Plan = plan(tiled)
         self.source = emit.emit(self._plan)
         self._result_types = [buffer.type for buffer in emit.array_results(self._plan)]
-        self._code = jit(self.source, graph.name)
+        self._code = build(self.source, graph.name)
         # Where BLAS brings threads of its own, they are all that there are.
         self.threads = min(threads or usable(), usable()) if single_threaded() else 1
         start(self.threads)

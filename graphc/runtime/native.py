@@ -67,6 +67,11 @@ def load(image: bytes, exports: Sequence[str], imports: Mapping[str, int]) -> Lo
     return Loaded(library.link(_linker(), f"graphc{next(_numbers)}"))
 
 
+def assembly(text: str) -> str:
+    """LLVM IR as this machine's assembly."""
+    return str(target().emit_assembly(llvm.parse_assembly(text)))
+
+
 @functools.cache
 def runtime() -> Loaded:
     """runtime.ll, compiled."""

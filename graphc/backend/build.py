@@ -1,0 +1,97 @@
+"""Emitted text as code that can be called: from the cache, from Numba, or as the Python that it is."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from graphc.runtime import cache
+from graphc.runtime.native import Loaded, assembly, load, runtime
+from graphc.runtime.openblas import gemms
+
+RAISED = -3
+"""The status of a step that runs as Python and has raised an exception."""
+
+
+class Machine:
+    """A step as machine code. `told` says whether it came from the cache."""
+
+    error: None = None
+
+    def __init__(self, entry: cache.Entry, told: str) -> None:
+        self.told = told
+        self._entry = entry
+        self._loaded: Loaded = load(entry.image, [entry.symbol], foreign())
+        self.address = self._loaded[entry.symbol]
+
+    def llvm(self) -> str:
+        """The LLVM IR of the step and all that it calls."""
+        return self._entry.llvm
+
+    def assembly(self) -> str:
+        """The machine code as text."""
+        return assembly(self._entry.llvm)
+
+
+class Interpreted:
+    """A step as the Python that it is, at an address that native code can call."""
+
+    told = "none: NUMBA_DISABLE_JIT is set"
+
+    def __init__(self, step: Callable[[int], int]) -> None:
+        self.error: BaseException | None = None  # what the last call raised
+
+        def call(result: Any, exception: Any, table: int) -> int:
+            try:
+                with np.errstate(all="ignore"):  # as native code: NaN and infinity are values, not warnings
+                    result[0] = step(table)
+            except BaseException as error:  # nothing may be raised through native code: the caller raises it
+                self.error, result[0] = error, RAISED
+            return 0
+
+        convention = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, ctypes.c_int64)
+        self._callback = convention(call)
+        self.address = int(ctypes.cast(self._callback, ctypes.c_void_p).value or 0)
+
+    def llvm(self) -> str:
+        return "NUMBA_DISABLE_JIT is set: the step runs as Python"
+
+    assembly = llvm
+
+
+def build(source: str, name: str) -> Machine | Interpreted:
+    """The step of an emitted module. Numba is imported only if it has to compile."""
+    if _jit_is_off():
+        from graphc.backend.jit import module
+
+        return Interpreted(module(source, name)["step"])
+    key = cache.key_of(source, Path(__file__).parent)
+    entry, told = cache.find(key)
+    if entry is None:
+        from graphc.backend.jit import jit
+
+        entry = jit(source, name, foreign())
+        cache.keep(key, entry)
+    return Machine(entry, told)
+
+
+def _jit_is_off() -> bool:
+    """What Numba would say, without importing it."""
+    numba = sys.modules.get("numba")
+    if numba is not None:
+        return bool(numba.config.DISABLE_JIT)
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
+@functools.cache
+def foreign() -> dict[str, int]:
+    """What native code calls that is neither in it nor in the C library."""
+    ours = runtime()
+    return {"NRT_MemInfo_call_dtor": ours["NRT_MemInfo_call_dtor"], "graphc_run": ours["graphc_run"], **gemms()}
