@@ -85,6 +85,9 @@ def rows_of(plan: Plan) -> Rows:
 
 IMPORTS = {
     "blas": ("gemm",),
+    "elementary": (
+        *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
+    ),
     "jit": ("kernel", "region", "step_function"),
     "primitives": (
         *("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),

@@ -39,11 +39,10 @@ relu = elementwise(
     lambda g, y, a: (where(y <= 0, 0, g),),
     kinds="fiu", doc="`maximum(a, 0)`, the rectified linear unit; its gradient at 0 is 0, as in PyTorch.",
 )
-# LLVM merges the two calls of exp. Of large negative a the plain formula would make 0, this one what exp(a) is.
 sigmoid: Op = elementwise(
-    "sigmoid", "(np.exp(-abs({0})) if {0} < 0 else {dtype}(1)) / ({dtype}(1) + np.exp(-abs({0})))", _sigmoid,
+    "sigmoid", "sigmoid({0})", _sigmoid,
     lambda g, y, a: (g * y * (1 - y),),
-    floating=True, cost=24, analytic=True, doc="The logistic function `1 / (1 + exp(-a))`.",
+    floating=True, cost=25, analytic=True, doc="The logistic function `1 / (1 + exp(-a))`.",
 )
 hard_sigmoid = derived(
     "hard_sigmoid", lambda a: clip(a / 6 + 0.5, 0, 1), lambda a: np.minimum(np.maximum(a / 6 + 0.5, 0), 1),

@@ -88,7 +88,7 @@ def _power_grad(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
 
 power = elementwise(
     "power", "{0} ** {1}", np.power, _power_grad, bind=_power_bind,
-    kinds="fiu", cost=20, analytic=True, domain=(0.5, 2.0),
+    kinds="fiu", cost=100, analytic=True, domain=(0.5, 2.0),
     doc="`a ** b`. The gradient with respect to b is 0 where a is 0, and NaN where a is negative, as in PyTorch.",
 )
 

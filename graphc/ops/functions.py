@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from graphc.ir import Node, Op
-from graphc.ops.scalar import elementwise
+from graphc.ir import Op
+from graphc.ops.scalar import Gradient, elementwise
 
 
-def _function(name: str, grad: Callable[..., tuple[Node | None, ...]], doc: str, **record: Any) -> Op:
-    """A function of one operand that Numba knows by NumPy's name."""
-    record = {"code": f"np.{name}({{0}})", "numpy": getattr(np, name, None), "cost": 20, "analytic": True, **record}
+def _function(name: str, grad: Gradient, doc: str, **record: Any) -> Op:
+    """A function of one operand that Numba knows by NumPy's name: mostly a call of libm for each element."""
+    record = {"code": f"np.{name}({{0}})", "numpy": getattr(np, name, None), "cost": 100, "analytic": True, **record}
     return elementwise(name, grad=grad, floating=True, doc=doc, **record)
+
+
+def _polynomial(name: str, grad: Gradient, doc: str, **record: Any) -> Op:
+    """A function of backend/elementary.py; its cost is the count of its instructions, which vectorise."""
+    return _function(name, grad, doc, **{"code": f"{name}({{0}})", **record})
 
 
 # A record reads best as one block.
@@ -25,14 +29,21 @@ sqrt: Op = _function("sqrt", lambda g, y, a: (g / (2 * y),), "The square root.",
 
 # ---- exponentials and logarithms ------------------------------------------------------------------------------------
 
-exp: Op = _function("exp", lambda g, y, a: (g * y,), "`e ** a`.")
-exp2: Op = _function("exp2", lambda g, y, a: (g * y * math.log(2),), "`2 ** a`.")
-expm1: Op = _function("expm1", lambda g, y, a: (g * (y + 1),), "`e ** a - 1`, exact for small a.", analytic=False)
-log: Op = _function("log", lambda g, y, a: (g / a,), "The natural logarithm.", domain=(0.5, 2.0))
-log2: Op = _function("log2", lambda g, y, a: (g / (a * math.log(2)),), "The binary logarithm.", domain=(0.5, 2.0))
-log10: Op = _function("log10", lambda g, y, a: (g / (a * math.log(10)),), "The decimal logarithm.", domain=(0.5, 2.0))
-log1p: Op = _function(
-    "log1p", lambda g, y, a: (g / (1 + a),), "`log(1 + a)`, exact for small a.", analytic=False, domain=(-0.5, 2.0),
+exp: Op = _polynomial("exp", lambda g, y, a: (g * y,), "`e ** a`.", cost=20)
+exp2: Op = _polynomial("exp2", lambda g, y, a: (g * y * math.log(2),), "`2 ** a`.", cost=20)
+expm1: Op = _polynomial(
+    "expm1", lambda g, y, a: (g * (y + 1),), "`e ** a - 1`, exact for small a.", cost=25, analytic=False,
+)
+log: Op = _polynomial("log", lambda g, y, a: (g / a,), "The natural logarithm.", cost=30, domain=(0.5, 2.0))
+log2: Op = _polynomial(
+    "log2", lambda g, y, a: (g / (a * math.log(2)),), "The binary logarithm.", cost=35, domain=(0.5, 2.0),
+)
+log10: Op = _polynomial(
+    "log10", lambda g, y, a: (g / (a * math.log(10)),), "The decimal logarithm.", cost=35, domain=(0.5, 2.0),
+)
+log1p: Op = _polynomial(
+    "log1p", lambda g, y, a: (g / (1 + a),), "`log(1 + a)`, exact for small a.",
+    cost=40, analytic=False, domain=(-0.5, 2.0),
 )
 
 # ---- trigonometry ---------------------------------------------------------------------------------------------------
@@ -50,14 +61,14 @@ arctan: Op = _function("arctan", lambda g, y, a: (g / (1 + a * a),), "The angle 
 arctan2 = elementwise(
     "arctan2", "np.arctan2({0}, {1})", np.arctan2,
     lambda g, y, a, b: (g * b / (a * a + b * b), -g * a / (a * a + b * b)),
-    floating=True, cost=40, domain=(0.5, 2.0), doc="The angle in [-pi, pi] of the point (b, a).",
+    floating=True, cost=100, domain=(0.5, 2.0), doc="The angle in [-pi, pi] of the point (b, a).",
 )
 
 # ---- hyperbolic functions -------------------------------------------------------------------------------------------
 
-sinh: Op = _function("sinh", lambda g, y, a: (g * cosh(a),), "The hyperbolic sine.")
-cosh: Op = _function("cosh", lambda g, y, a: (g * sinh(a),), "The hyperbolic cosine.")
-tanh: Op = _function("tanh", lambda g, y, a: (g * (1 - y * y),), "The hyperbolic tangent.", cost=40)
+sinh: Op = _polynomial("sinh", lambda g, y, a: (g * cosh(a),), "The hyperbolic sine.", cost=35)
+cosh: Op = _polynomial("cosh", lambda g, y, a: (g * sinh(a),), "The hyperbolic cosine.", cost=25)
+tanh: Op = _polynomial("tanh", lambda g, y, a: (g * (1 - y * y),), "The hyperbolic tangent.", cost=35)
 arcsinh: Op = _function("arcsinh", lambda g, y, a: (g / sqrt(a * a + 1),), "The inverse of sinh.", analytic=False)
 arccosh: Op = _function(
     "arccosh", lambda g, y, a: (g / sqrt(a * a - 1),), "The inverse of cosh, for a >= 1.", domain=(1.5, 3.0),
@@ -81,12 +92,12 @@ def _erfc(x: Any) -> Any:
     return of_array(x)
 
 
-erf: Op = _function(
+erf: Op = _polynomial(
     "erf", lambda g, y, a: (g * exp(-a * a) * (2 / math.sqrt(math.pi)),),
     "The error function, `2/sqrt(pi)` times the integral of `exp(-t**2)` from 0 to a.",
-    code="math.erf({0})", numpy=_erf,
+    cost=40, numpy=_erf,
 )
-erfc: Op = _function(
+erfc: Op = _polynomial(
     "erfc", lambda g, y, a: (g * exp(-a * a) * (-2 / math.sqrt(math.pi)),), "`1 - erf(a)`, exact for large a.",
-    code="math.erfc({0})", numpy=_erfc,
+    cost=80, numpy=_erfc,
 )
