@@ -207,9 +207,9 @@ def _expm1(x: Value) -> Value:
 
 
 def sigmoid(x: Any) -> Any:
-    """`1 / (1 + e ** -x)`, to 2 ulp, by `e = exp(-|x|)`: where x is negative `e / (1 + e)`.
+    """`1 / (1 + e ** -x)`, to 1.6 ulp, by `e = exp(-|x|)`: where x is negative `e / (1 + e)`.
 
-    1 + e and its reciprocal lose more than the bound allows, so the reciprocal is corrected by one step of Newton's.
+    The quotient is corrected by its remainder, in which what 1 + e has lost is counted.
     """
     e = np.exp(-abs(x))
     return (e if x < 0 else type(x)(1)) / (type(x)(1) + e)
@@ -220,9 +220,10 @@ def _sigmoid(x: Value) -> Value:
     e = reduced(at_least(-magnitude(x), EXP_IS_0[x.size]), far(x)).result() * 2.0 ** -far(x)
     below = e + 1.0
     lost = e - (below - 1.0)
-    guess = below.constant(1.0) / below
-    inverse = fma(fma(-guess, lost, fma(-guess, below, 1.0)), guess, guess)
-    return (x < 0.0).select(e, 1.0) * inverse
+    inverse = below.constant(1.0) / below
+    above = (x < 0.0).select(e, 1.0)
+    quotient = above * inverse
+    return fma(fma(-quotient, lost, fma(-quotient, below, above)), inverse, quotient)
 
 
 # ---- hyperbolic functions -------------------------------------------------------------------------------------------
