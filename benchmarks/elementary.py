@@ -29,11 +29,12 @@ PEERS: dict[str, Callable[..., Any]] = {
 
 def loop(function: Callable[[float], float]) -> Callable[..., None]:
     @numba.njit(error_model="numpy", fastmath={"contract"})
-    def over_array(x, result):
+    def over_array(x: np.ndarray, result: np.ndarray) -> None:
         for i in range(x.size):
             result[i] = function(x[i])
 
-    return over_array
+    compiled: Callable[..., None] = over_array
+    return compiled
 
 
 def nanoseconds(call: Callable[..., Any], x: np.ndarray) -> float:

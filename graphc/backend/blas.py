@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+
+from graphc.backend.llvm import code_of
 
 
 def gemm(
@@ -40,61 +40,36 @@ def gemm(
     target[...] = product if beta == 0 else product + beta * target
 
 
-def _row_distance(matrix: Any, columns: int) -> int:
-    """From one row to the next, in elements."""
-    raise NotImplementedError("only compiled code asks for it")
+@code_of(gemm, lambda alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns: types.none)
+def _gemm(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    kinds = signature.args
+    pointer, char, number = ir.IntType(8).as_pointer(), ir.IntType(8), kinds[6].dtype
+    arrays = {at: context.make_array(kinds[at])(context, builder, args[at]) for at in (1, 3, 6)}
+    rows, inner, columns = (context.cast(builder, args[at], kinds[at], types.int32) for at in (7, 8, 9))
 
+    def address(value: Any) -> Any:
+        return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
 
-@overload(_row_distance)
-def _compiled_row_distance(matrix, columns):
-    if matrix.layout == "C":
-        return lambda matrix, columns: np.int32(max(1, columns))
-    return lambda matrix, columns: np.int32(max(1, matrix.strides[0] // matrix.itemsize))
+    def transposition(at: int) -> Any:
+        return address(builder.select(args[at], char(ord("t")), char(ord("n"))))
 
+    def scalar(at: int) -> Any:
+        return address(context.cast(builder, args[at], kinds[at], number))
 
-@overload(gemm)
-def _gemm(alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns):
-    normal, transposed = np.uint8(ord("n")), np.uint8(ord("t"))
+    def matrix(at: int, length: Any) -> tuple[Any, Any]:
+        """The data, and how far it is from one row to the next: its length, but where it is a part of a longer one."""
+        array = arrays[at]
+        if kinds[at].layout != "C":
+            stride = cgutils.unpack_tuple(builder, array.strides)[0]
+            length = builder.trunc(builder.sdiv(stride, array.itemsize), ir.IntType(32))
+        positive = builder.icmp_signed(">", length, length.type(1))
+        return builder.bitcast(array.data, pointer), address(builder.select(positive, length, length.type(1)))
 
-    def implementation(alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns):
-        _call(
-            transposed if b_transposed else normal,
-            transposed if a_transposed else normal,
-            np.int32(columns),
-            np.int32(rows),
-            np.int32(inner),
-            alpha,
-            b,
-            _row_distance(b, inner if b_transposed else columns),
-            a,
-            _row_distance(a, rows if a_transposed else inner),
-            beta,
-            out,
-            _row_distance(out, columns),
-        )
-
-    return implementation
-
-
-@intrinsic
-def _call(typing_context, transa, transb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
-    """The column-major product of BLAS; everything is passed by address."""
-    size, number = types.int32, c.dtype
-    signature = types.void(transa, transb, size, size, size, number, a, size, b, size, number, c, size)
+    left = matrix(1, builder.select(args[2], rows, inner))
+    right = matrix(3, builder.select(args[4], inner, columns))
+    operands = [transposition(4), transposition(2), address(columns), address(rows), address(inner)]
+    operands += [scalar(0), *right, *left, scalar(5), *matrix(6, columns)]
+    kind = ir.FunctionType(ir.VoidType(), [pointer] * len(operands))
     symbol = "graphc_sgemm" if number == types.float32 else "graphc_dgemm"
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        pointer = ir.IntType(8).as_pointer()
-        function = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(ir.VoidType(), [pointer] * len(args)), symbol
-        )
-
-        def address(kind: Any, value: Any) -> Any:
-            if isinstance(kind, types.Array):
-                return builder.bitcast(context.make_array(kind)(context, builder, value).data, pointer)
-            return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
-
-        builder.call(function, [address(*each) for each in zip(signature.args, args, strict=True)])
-        return context.get_dummy_value()
-
-    return signature, generate
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), operands)
+    return context.get_dummy_value()

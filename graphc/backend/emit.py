@@ -90,7 +90,20 @@ IMPORTS = {
     ),
     "jit": ("kernel", "region", "step_function"),
     "primitives": (
-        *("array_at", "f32", "f64", "floor_divide", "fold_add", "i32", "i64", "philox", "remainder", "u8"),
+        *(
+            "array_at",
+            "columns",
+            "f32",
+            "f64",
+            "floor_divide",
+            "fold_add",
+            "i32",
+            "i64",
+            "philox",
+            "remainder",
+            "rows",
+            "u8",
+        ),
         *("wrapping_add", "wrapping_multiply", "wrapping_subtract"),
     ),
     "tiles": ("run_tiles",),
@@ -294,7 +307,7 @@ def _prologue(plan: Plan) -> Iterator[str]:
     end = f"table[{ARENA}]"
     for row, size in enumerate(plan.slots, rows.slots):
         yield f"table[{row}] = {end}"
-        end = f"table[{row}] + ({size_code(size)} + {ALIGNMENT - 1}) // {ALIGNMENT} * {ALIGNMENT}"
+        end = f"table[{row}] + ({size_code(size)} + {ALIGNMENT - 1} & -{ALIGNMENT})"
     if plan.slots:
         yield f"if {end} - table[{ARENA}] > table[{ARENA_BYTES}]:"
         yield f"    return {ARENA_TOO_SMALL}"
@@ -380,4 +393,4 @@ def _matrix(names: Names, place: Place, item: Gemm, axis: str | None, last: bool
         return f"{name}[b]"
     if item.split is None or axis != item.split:
         return name
-    return f"{name}[:, {START}:{STOP}]" if last and len(shape_of(place)) > 1 else f"{name}[{START}:{STOP}]"
+    return f"{'columns' if last and len(shape_of(place)) > 1 else 'rows'}({name}, {START}, {STOP})"

@@ -1,4 +1,4 @@
-"""LLVM code for float32 and float64, written with Python's operators: what elementary.py spells its formulas in."""
+"""LLVM code in place of a Python function: a formula of floats in Python's operators, or instructions."""
 
 from __future__ import annotations
 
@@ -139,5 +139,27 @@ def formula_of(function: Callable[[Any], Any]) -> Callable[[Formula], Formula]:
             return formula(Value(builder, args[0])).llvm
 
         return formula
+
+    return register
+
+
+Typer = Callable[..., Any]
+Writer = Callable[..., Any]
+
+
+def code_of(function: Callable[..., Any], typer: Typer) -> Callable[[Writer], Writer]:
+    """Compiled code has what the decorated writer writes in place of calls of `function`.
+
+    typer(*types): the result's type. The writer gets Numba's (context, builder, signature, args). There is nothing to
+    infer or to compile on the way, so this costs far less than an overload.
+    """
+
+    def register(writer: Writer) -> Writer:
+        @type_callable(function)
+        def _typed(context):
+            return typer
+
+        lower_builtin(function, types.VarArg(types.Any))(writer)
+        return writer
 
     return register

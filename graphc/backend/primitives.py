@@ -6,11 +6,14 @@ import ctypes
 import math
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.core import cgutils
+from numba.extending import overload
+from numba.np import arrayobj
+
+from graphc.backend.llvm import code_of
 
 Array = np.ndarray[Any, Any]
 
@@ -24,17 +27,10 @@ def fold_add(total: Any, value: Any) -> Any:
     return total + value
 
 
-@overload(fold_add)
-def _fold_add(total, value):
-    return lambda total, value: _reordered_add(total, value)
-
-
-@intrinsic
-def _reordered_add(typing_context, total, value):
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.fadd(*args, flags=("reassoc", "nsz", "contract"))
-
-    return total(total, total), generate
+@code_of(fold_add, lambda total, value: total)
+def _fold_add(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    value = context.cast(builder, args[1], signature.args[1], signature.return_type)
+    return builder.fadd(args[0], value, flags=("reassoc", "nsz", "contract"))
 
 
 # ---- integers that wrap around --------------------------------------------------------------------------------------
@@ -56,21 +52,16 @@ def wrapping_multiply(a: Any, b: Any) -> Any:
     return np.int64(a) * np.int64(b)
 
 
-def _wrapping(instruction: str) -> Any:
-    @intrinsic
-    def operation(typing_context, a, b):
-        def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            return getattr(builder, instruction)(*args)
-
-        return types.int64(types.int64, types.int64), generate
-
-    return operation
+def _wrapping(function: Any, instruction: str) -> None:
+    @code_of(function, lambda a, b: types.int64)
+    def _written(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        words = [context.cast(builder, *each, types.int64) for each in zip(args, signature.args, strict=True)]
+        return getattr(builder, instruction)(*words)
 
 
-_add, _subtract, _multiply = _wrapping("add"), _wrapping("sub"), _wrapping("mul")
-overload(wrapping_add)(lambda a, b: lambda a, b: _add(a, b))
-overload(wrapping_subtract)(lambda a, b: lambda a, b: _subtract(a, b))
-overload(wrapping_multiply)(lambda a, b: lambda a, b: _multiply(a, b))
+_wrapping(wrapping_add, "add")
+_wrapping(wrapping_subtract, "sub")
+_wrapping(wrapping_multiply, "mul")
 
 
 # ---- whole quotients ------------------------------------------------------------------------------------------------
@@ -167,17 +158,47 @@ def array_at(address: Any, shape: tuple[int, ...], dtype: Any) -> Array:
     return np.frombuffer(memory, dtype, count).reshape(shape)
 
 
-@overload(array_at)
-def _array_at(address, shape, dtype):
-    def implementation(address, shape, dtype):
-        return numba.carray(_pointer(address), shape, dtype)
+@code_of(array_at, lambda address, shape, dtype: types.Array(dtype.dtype, len(shape), "C"))
+def _array_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    kind, word = signature.return_type, ir.IntType(64)
+    sizes = cgutils.unpack_tuple(builder, args[1])
+    shape = [context.cast(builder, *each, types.intp) for each in zip(sizes, signature.args[1], strict=True)]
+    itemsize = word(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
+    strides = [itemsize]
+    for size in reversed(shape[1:]):
+        strides.insert(0, builder.mul(strides[0], size))
+    data = builder.inttoptr(args[0], context.get_data_type(kind.dtype).as_pointer())
+    array = context.make_array(kind)(context, builder)
+    arrayobj.populate_array(array, data, shape, strides, itemsize, None)
+    return array._getvalue()
 
-    return implementation
+
+def rows(matrix: Any, start: int, stop: int) -> Any:
+    """`matrix[start:stop]`."""
+    return matrix[start:stop]
 
 
-@intrinsic
-def _pointer(typing_context: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], ir.IntType(8).as_pointer())
+def columns(matrix: Any, start: int, stop: int) -> Any:
+    """`matrix[:, start:stop]`."""
+    return matrix[:, start:stop]
 
-    return types.voidptr(types.int64), generate
+
+def _part(axis: int) -> Any:
+    """Writes a view of an array's elements from start to stop along an axis."""
+
+    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = signature.args[0]
+        array = context.make_array(kind)(context, builder, args[0])
+        shape = cgutils.unpack_tuple(builder, array.shape)
+        strides = cgutils.unpack_tuple(builder, array.strides)
+        shape[axis] = builder.sub(args[2], args[1])
+        offset = builder.mul(args[1], builder.udiv(strides[axis], array.itemsize))
+        view = context.make_array(signature.return_type)(context, builder)
+        arrayobj.populate_array(view, builder.gep(array.data, [offset]), shape, strides, array.itemsize, None)
+        return view._getvalue()
+
+    return write
+
+
+code_of(rows, lambda matrix, start, stop: matrix)(_part(0))
+code_of(columns, lambda matrix, start, stop: matrix.copy(layout="A"))(_part(1))

@@ -7,7 +7,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, overload
+
+from graphc.backend.llvm import code_of
 
 
 def run_tiles(tile: Any, count: int, address: int, threads: int) -> None:
@@ -16,23 +17,16 @@ def run_tiles(tile: Any, count: int, address: int, threads: int) -> None:
         tile(number, address)
 
 
-@overload(run_tiles)
-def _run_tiles(tile, count, address, threads):
-    return lambda tile, count, address, threads: _run(tile, count, address, threads)
-
-
-@intrinsic
-def _run(typing_context, tile, count, address, threads):
-    number = types.int64
-    result = tile.dispatcher.get_compile_result(typing_context.resolve_function_type(tile, (number, number), {}))
-
-    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        context.active_code_library.add_linking_library(result.library)
-        pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
-        kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
-        run = cgutils.get_or_insert_function(builder.module, kind, "graphc_run")
-        function = context.declare_function(builder.module, result.fndesc)
-        builder.call(run, [builder.bitcast(function, pointer), *args[1:]])
-        return context.get_dummy_value()
-
-    return types.void(tile, number, number, number), generate
+@code_of(run_tiles, lambda tile, count, address, threads: types.none)
+def _run_tiles(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    dispatcher, numbers = signature.args[0].dispatcher, (types.int64, types.int64)
+    dispatcher.compile(numbers)
+    result = dispatcher.overloads[numbers]
+    context.active_code_library.add_linking_library(result.library)
+    pointer, word = ir.IntType(8).as_pointer(), ir.IntType(64)
+    kind = ir.FunctionType(ir.VoidType(), [pointer, word, word, word])
+    run = cgutils.get_or_insert_function(builder.module, kind, "graphc_run")
+    function = context.declare_function(builder.module, result.fndesc)
+    words = [context.cast(builder, args[at], signature.args[at], types.int64) for at in (1, 2, 3)]
+    builder.call(run, [builder.bitcast(function, pointer), *words])
+    return context.get_dummy_value()
