@@ -77,7 +77,7 @@ def build(source: str, name: str) -> Machine | Interpreted:
     if entry is None:
         from graphc.backend.jit import jit
 
-        entry = jit(source, name, foreign())
+        entry = jit(source, name)
         cache.keep(key, entry)
     return Machine(entry, told)
 

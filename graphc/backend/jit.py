@@ -5,14 +5,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import linecache
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import llvmlite.binding as llvm
 import numba
 from numba import types
+from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu import CPUContext
 
 from graphc.runtime.cache import Entry
+from graphc.runtime.native import target
 
 # A multiplication and an addition may be rounded once; nothing else may change what the code says.
 FLAGS = {"contract"}
@@ -42,12 +46,37 @@ def module(source: str, name: str) -> dict[str, Any]:
     return names
 
 
-def jit(source: str, name: str, foreign: Mapping[str, int]) -> Entry:
-    """The step of an emitted module, compiled; `foreign` is what it calls."""
+def jit(source: str, name: str) -> Entry:
+    """The step of an emitted module, compiled."""
     step = module(source, name)["step"]
-    for symbol, address in foreign.items():
-        llvm.add_symbol(symbol, address)  # Numba links what it compiles
-    step.compile((types.int64,))
-    (result,) = step.overloads.values()
-    library = result.library
-    return Entry(library._get_compiled_object(), result.fndesc.llvm_func_name, library.get_llvm_str())
+    with global_compiler_lock, _front_end_only():
+        step.compile((types.int64,))
+        (result,) = step.overloads.values()
+        result.library._ensure_finalized()
+    made, symbol = result.library._final_module, result.fndesc.llvm_func_name
+    passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=3))
+    passes.getModulePassManager().run(made, passes)
+    return Entry(target().emit_object(made), symbol, str(made))
+
+
+@contextlib.contextmanager
+def _front_end_only() -> Iterator[None]:
+    """Numba translates to LLVM IR and links, but does not optimise or emit.
+
+    It would do so for each kernel, again for the region that calls it, and once more for the step. Here the whole step
+    is optimised and emitted once, afterwards. What Numba keeps for others (the code of its own overloads) is IR to link
+    in any case.
+    """
+
+    def finish(self: Any) -> None:
+        self._finalized = True
+
+    before = CPUCodeLibrary._optimize_final_module, JITCodeLibrary._finalize_final_module, CPUContext.get_executable
+    CPUCodeLibrary._optimize_final_module = lambda self: None
+    JITCodeLibrary._finalize_final_module = finish
+    CPUContext.get_executable = lambda self, library, fndesc, env: id  # some builtin: nobody calls it from Python
+    try:
+        yield
+    finally:
+        CPUCodeLibrary._optimize_final_module, JITCodeLibrary._finalize_final_module = before[:2]
+        CPUContext.get_executable = before[2]
