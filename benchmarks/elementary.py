@@ -28,12 +28,11 @@ PEERS: dict[str, Callable[..., Any]] = {
 
 
 def loop(function: Callable[[float], float]) -> Callable[..., None]:
-    @numba.njit(error_model="numpy", fastmath={"contract"})
     def over_array(x: np.ndarray, result: np.ndarray) -> None:
         for i in range(x.size):
             result[i] = function(x[i])
 
-    compiled: Callable[..., None] = over_array
+    compiled: Callable[..., None] = numba.njit(error_model="numpy", fastmath={"contract"})(over_array)
     return compiled
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 import numba
-from numba import types
+from numba import _dynfunc, types
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu import CPUContext
@@ -71,10 +71,14 @@ def _front_end_only() -> Iterator[None]:
     def finish(self: Any) -> None:
         self._finalized = True
 
+    def unbound(self: Any, library: Any, fndesc: Any, env: Any) -> Any:
+        """What Numba knows the function by, each by its own; nobody calls it from Python."""
+        return _dynfunc.make_function(fndesc.lookup_module(), fndesc.qualname, "", 0, env, (library,))
+
     before = CPUCodeLibrary._optimize_final_module, JITCodeLibrary._finalize_final_module, CPUContext.get_executable
     CPUCodeLibrary._optimize_final_module = lambda self: None
     JITCodeLibrary._finalize_final_module = finish
-    CPUContext.get_executable = lambda self, library, fndesc, env: id  # some builtin: nobody calls it from Python
+    CPUContext.get_executable = unbound
     try:
         yield
     finally:
