@@ -167,8 +167,10 @@ class Function:
             if type(status) is float:
                 return
             if status == native.UNSUITABLE and not copied:
-                # They lie in memory that the step writes, and would change while they are read.
-                arrays, copied = [array.copy() for array in arrays], True
+                # They lie in memory that the step writes, and would change while they are read; or their dtype is an
+                # object of its own, as an unpickled one is.
+                pairs = zip(self.inputs, arrays, strict=True)
+                arrays, copied = [np.array(array, node.dtype, order="C") for node, array in pairs], True
             elif status == native.IS_BUSY:
                 time.sleep(BUSY_WAIT)
             elif status == emit.ARENA_TOO_SMALL:

@@ -88,23 +88,10 @@ IMPORTS = {
     "elementary": (
         *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
     ),
-    "jit": ("kernel", "region", "step_function"),
+    "jit": ("kernel", "overlapping_kernel", "region", "step_function"),
     "primitives": (
-        *(
-            "array_at",
-            "columns",
-            "f32",
-            "f64",
-            "floor_divide",
-            "fold_add",
-            "i32",
-            "i64",
-            "philox",
-            "remainder",
-            "rows",
-            "u8",
-        ),
-        *("wrapping_add", "wrapping_multiply", "wrapping_subtract"),
+        *("array_at", "columns", "f32", "f64", "floor_divide", "fold_add", "fold_max", "fold_min", "i32", "i64"),
+        *("philox", "remainder", "rows", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),
     ),
     "tiles": ("run_tiles",),
 }
@@ -201,7 +188,8 @@ def _imports(text: str) -> str:
 def _function(
     kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
 ) -> Iterator[str]:
-    yield "@kernel"
+    stems = [name.partition("_")[0] for name in args if not name.startswith("n_")]
+    yield "@kernel" if len(set(stems)) == len(stems) else "@overlapping_kernel"
     yield f"def {kernel.name}({', '.join(args)}):"
     for item in kernel.body:
         yield from ("    " + line for line in _lines(item, names, notes))

@@ -12,6 +12,7 @@ import llvmlite.binding as llvm
 import numba
 from numba import _dynfunc, types
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
+from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu import CPUContext
 
@@ -21,8 +22,22 @@ from graphc.runtime.native import target
 # A multiplication and an addition may be rounded once; nothing else may change what the code says.
 FLAGS = {"contract"}
 
-compiled = numba.njit(error_model="numpy", fastmath=FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-kernel = region = step_function = compiled
+OPTIONS = {"error_model": "numpy", "fastmath": FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class _Apart(Compiler):  # type: ignore[misc]
+    """Numba's own pipeline for functions whose array arguments do not overlap."""
+
+    def __init__(
+        self, typing_context: Any, target_context: Any, library: Any, args: Any, result: Any, flags: Any, names: Any
+    ) -> None:
+        flags.noalias = True
+        super().__init__(typing_context, target_context, library, args, result, flags, names)
+
+
+kernel = numba.njit(pipeline_class=_Apart, **OPTIONS)
+overlapping_kernel = region = step_function = numba.njit(**OPTIONS)
+"""An overlapping kernel may take the same memory twice: under two shapes."""
 
 
 @contextlib.contextmanager
@@ -54,7 +69,9 @@ def jit(source: str, name: str) -> Entry:
         (result,) = step.overloads.values()
         result.library._ensure_finalized()
     made, symbol = result.library._final_module, result.fndesc.llvm_func_name
-    passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=3))
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_unrolling = False  # a loop over ten columns would be unrolled before it could be vectorised
+    passes = llvm.create_pass_builder(target(), options)
     passes.getModulePassManager().run(made, passes)
     return Entry(target().emit_object(made), symbol, str(made))
 
@@ -68,6 +85,9 @@ def _front_end_only() -> Iterator[None]:
     in any case.
     """
 
+    def take_layout(self: Any, module: Any) -> None:
+        module.data_layout = self._codegen._data_layout
+
     def finish(self: Any) -> None:
         self._finalized = True
 
@@ -75,12 +95,17 @@ def _front_end_only() -> Iterator[None]:
         """What Numba knows the function by, each by its own; nobody calls it from Python."""
         return _dynfunc.make_function(fndesc.lookup_module(), fndesc.qualname, "", 0, env, (library,))
 
-    before = CPUCodeLibrary._optimize_final_module, JITCodeLibrary._finalize_final_module, CPUContext.get_executable
-    CPUCodeLibrary._optimize_final_module = lambda self: None
-    JITCodeLibrary._finalize_final_module = finish
-    CPUContext.get_executable = unbound
+    instead = {
+        (CPUCodeLibrary, "_optimize_functions"): take_layout,
+        (CPUCodeLibrary, "_optimize_final_module"): lambda self: None,
+        (JITCodeLibrary, "_finalize_final_module"): finish,
+        (CPUContext, "get_executable"): unbound,
+    }
+    before = {place: getattr(*place) for place in instead}
     try:
+        for place, function in instead.items():
+            setattr(*place, function)
         yield
     finally:
-        CPUCodeLibrary._optimize_final_module, JITCodeLibrary._finalize_final_module = before[:2]
-        CPUContext.get_executable = before[2]
+        for place, function in before.items():
+            setattr(*place, function)

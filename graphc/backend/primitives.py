@@ -19,7 +19,7 @@ Array = np.ndarray[Any, Any]
 
 f32, f64, i32, i64, u8 = np.float32, np.float64, np.int32, np.int64, np.uint8
 
-# ---- sums -----------------------------------------------------------------------------------------------------------
+# ---- folds ---------------------------------------------------------------------------------------------------------
 
 
 def fold_add(total: Any, value: Any) -> Any:
@@ -31,6 +31,32 @@ def fold_add(total: Any, value: Any) -> Any:
 def _fold_add(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     value = context.cast(builder, args[1], signature.args[1], signature.return_type)
     return builder.fadd(args[0], value, flags=("reassoc", "nsz", "contract"))
+
+
+def fold_max(largest: Any, value: Any) -> Any:
+    """The larger of the two; NaN if one of them is NaN."""
+    return np.maximum(largest, value)
+
+
+def fold_min(smallest: Any, value: Any) -> Any:
+    """The smaller of the two; NaN if one of them is NaN."""
+    return np.minimum(smallest, value)
+
+
+def _extreme(function: Any, of_floats: str, of_integers: str) -> None:
+    """As LLVM's intrinsics, which it knows how to reduce in vector lanes."""
+
+    @code_of(function, lambda a, b: a)
+    def _written(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        number = signature.return_type
+        name = of_floats if isinstance(number, types.Float) else of_integers if number.signed else f"u{of_integers[1:]}"
+        words = [args[0], context.cast(builder, args[1], signature.args[1], number)]
+        kind = ir.FunctionType(args[0].type, [args[0].type] * 2)
+        return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", [args[0].type], kind), words)
+
+
+_extreme(fold_max, "maximum", "smax")
+_extreme(fold_min, "minimum", "smin")
 
 
 # ---- integers that wrap around --------------------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def _extreme_type(x: TensorType, axes: Axes, keepdims: bool) -> TensorType:
 
 max = Op(
     "max",
-    Fold(_lowest, "{acc} if {acc} >= {x} or {acc} != {acc} else {x}"),
+    Fold(_lowest, "fold_max({acc}, {x})"),
     _extreme_type,
     lambda x, axes, keepdims: np.max(x, axis=axes, keepdims=keepdims),
     _extreme_grad,
@@ -105,7 +105,7 @@ max = Op(
 )
 min = Op(
     "min",
-    Fold(_highest, "{acc} if {acc} <= {x} or {acc} != {acc} else {x}"),
+    Fold(_highest, "fold_min({acc}, {x})"),
     _extreme_type,
     lambda x, axes, keepdims: np.min(x, axis=axes, keepdims=keepdims),
     _extreme_grad,
