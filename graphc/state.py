@@ -33,6 +33,19 @@ def _checked(name: str) -> str:
     return name
 
 
+LINE = 64
+"""Bytes of a cache line, and of the widest vector: a matrix that starts with one is multiplied up to twice as fast."""
+
+
+def _aligned(value: Array) -> Array:
+    """A copy that starts with a cache line."""
+    memory = np.empty(value.nbytes + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    array: Array = memory[start : start + value.nbytes].view(value.dtype).reshape(value.shape)
+    array[...] = value
+    return array
+
+
 class Param(Node):
     """State that lives between calls; `.value` is its live array."""
 
@@ -44,7 +57,7 @@ class Param(Node):
 
     def __init__(self, name: str, value: Array, trainable: bool) -> None:
         super().__init__(PARAM, (), (), TensorType(value.dtype, value.shape), _checked(name))
-        object.__setattr__(self, "_value", value)
+        object.__setattr__(self, "_value", _aligned(value))
         object.__setattr__(self, "trainable", trainable)
         object.__setattr__(self, "next_value", None)
 

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime import cache
-from graphc.runtime.native import Loaded, assembly, load, runtime
-from graphc.runtime.openblas import gemms
+from graphc.runtime.native import Loaded, assembly, load, products, runtime
 
 RAISED = -3
 """The status of a step that runs as Python and has raised an exception."""
@@ -93,5 +92,5 @@ def _jit_is_off() -> bool:
 @functools.cache
 def foreign() -> dict[str, int]:
     """What native code calls that is neither in it nor in the C library."""
-    ours = runtime()
-    return {"NRT_MemInfo_call_dtor": ours["NRT_MemInfo_call_dtor"], "graphc_run": ours["graphc_run"], **gemms()}
+    ours = {name: runtime()[name] for name in ("NRT_MemInfo_call_dtor", "graphc_run")}
+    return {**ours, **{name: products()[name] for name in ("graphc_sgemm", "graphc_dgemm")}}

@@ -22,7 +22,13 @@ from graphc.runtime.native import target
 # A multiplication and an addition may be rounded once; nothing else may change what the code says.
 FLAGS = {"contract"}
 
-OPTIONS = {"error_model": "numpy", "fastmath": FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+OPTIONS = {
+    "error_model": "numpy",
+    "fastmath": FLAGS,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,
+}
 
 
 class _Apart(Compiler):  # type: ignore[misc]

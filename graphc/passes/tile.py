@@ -47,6 +47,9 @@ TILES = 8
 WORTH = 64 * 1000
 """What an item must cost, in 64ths of a nanosecond, to be worth a tile: a dozen times the price of handing one out."""
 
+MANY = 128
+"""Columns of a product that are worth cutting: BLAS's panels are some dozens wide."""
+
 IN_CACHE = 1 << 16
 """Elements of a matrix that stays in a core's cache while the rows of a batch are multiplied with it."""
 
@@ -100,12 +103,12 @@ def _rows_of(item: Item) -> Rows | None:
 
 
 def _split(item: Gemm) -> str:
-    """By rows, which keeps the other matrix in the cache; if it is too large for that, by the longer side."""
+    """By rows, which keeps the other matrix in the cache; if it is too large for that, by columns, if they are many."""
     if item.batch is not None:
         return "batch"
     if typical(product([item.inner, item.columns])) <= IN_CACHE:
         return "rows"
-    return "rows" if typical(item.rows) >= typical(item.columns) else "columns"
+    return "columns" if typical(item.columns) >= MANY else "rows"
 
 
 def _tile_rows(extent: Dim) -> int:

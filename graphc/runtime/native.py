@@ -14,6 +14,8 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 
+from graphc.runtime.openblas import gemms
+
 Array = np.ndarray[Any, Any]
 
 UNSUITABLE, IS_BUSY = -1, -2
@@ -75,7 +77,6 @@ def assembly(text: str) -> str:
 @functools.cache
 def runtime() -> Loaded:
     """runtime.ll, compiled."""
-    text = Path(__file__).with_name("runtime.ll").read_text(encoding="utf-8")
     pause = PAUSE[platform.machine()]
     constants = {
         "HEADER": object.__basicsize__,
@@ -88,16 +89,45 @@ def runtime() -> Loaded:
         "YIELDS": YIELDS,
         "PAUSE": pause,
     }
-    for name, value in constants.items():
-        text = text.replace(f"{{{name}}}", str(value))
-    module = llvm.parse_assembly(f"{text}\ndeclare void {pause.replace('i32 1', 'i32')}\n")
+    text = f"{_filled('runtime.ll', constants)}\ndeclare void {pause.replace('i32 1', 'i32')}\n"
+    functions = ("graphc_enter", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
+    loaded = _compiled(text, functions, {})
+    ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
+    return loaded
+
+
+@functools.cache
+def products() -> Loaded:
+    """products.ll for float32 and float64, compiled: graphc_sgemm and graphc_dgemm."""
+    foreign = gemms()
+    loaded = [
+        _filled("products.ll", {**CUT, "NAME": f"graphc_{blas}", "BLAS": blas, "FLOAT": number, "BYTES": size})
+        for blas, number, size in (("sgemm", "float", 4), ("dgemm", "double", 8))
+    ]
+    modules = [llvm.parse_assembly(text) for text in loaded]
+    modules[0].link_in(modules[1])
+    return _compiled(str(modules[0]), ("graphc_sgemm", "graphc_dgemm"), foreign)
+
+
+CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024}
+"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; of fewer rows than this, or of a longer
+inner axis, a product is not worth panels."""
+
+
+def _filled(name: str, constants: Mapping[str, object]) -> str:
+    """A file of LLVM IR with its constants."""
+    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
+    for key, value in constants.items():
+        text = text.replace(f"{{{key}}}", str(value))
+    return text
+
+
+def _compiled(text: str, exports: Sequence[str], imports: Mapping[str, int]) -> Loaded:
+    module = llvm.parse_assembly(text)
     module.verify()
     passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
     passes.getModulePassManager().run(module, passes)
-    functions = ("graphc_enter", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
-    loaded = load(target().emit_object(module), functions, {})
-    ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
-    return loaded
+    return load(target().emit_object(module), exports, imports)
 
 
 # ---- doors: calling a step from Python ------------------------------------------------------------------------------

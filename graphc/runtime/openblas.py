@@ -39,7 +39,7 @@ def _private() -> dict[str, int] | None:
     for prefix in PREFIXES:
         if hasattr(copy, f"{prefix}sgemm_") and not _counts_in_64_bits(copy, prefix):
             getattr(copy, f"{prefix}openblas_set_num_threads")(1)
-            names = {"graphc_sgemm": f"{prefix}sgemm_", "graphc_dgemm": f"{prefix}dgemm_"}
+            names = {"sgemm": f"{prefix}sgemm_", "dgemm": f"{prefix}dgemm_"}
             return {ours: _address(copy, theirs) for ours, theirs in names.items()}
     return None
 
@@ -85,7 +85,4 @@ def _scipys() -> dict[str, int]:
     name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
     name_of.restype, name_of.argtypes = ctypes.c_char_p, (ctypes.py_object,)
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, (ctypes.py_object, ctypes.c_char_p)
-    return {
-        ours: int(pointer_of(capsules[theirs], name_of(capsules[theirs])))
-        for ours, theirs in {"graphc_sgemm": "sgemm", "graphc_dgemm": "dgemm"}.items()
-    }
+    return {name: int(pointer_of(capsules[name], name_of(capsules[name]))) for name in ("sgemm", "dgemm")}

@@ -1,0 +1,170 @@
+; Matrix products on one thread: {NAME}(b', a', columns, rows, inner, alpha, b, row of b, a, row of a, beta, out, row of out)
+; is BLAS's {BLAS} for row-major matrices, whose operands change places; b' and a' are 't' for a transposed one, else 'n'.
+;
+; OpenBLAS copies both operands into its own order before it multiplies. For a product of at most {SMALL} multiplications
+; with b not transposed it does not, and is up to twice as fast, if b's rows start with a cache line and lie close together.
+; So larger products are cut: b into panels of columns, each copied once (and turned over, if it is transposed) to
+; the stack, a into blocks of rows. The sizes of both follow from the shapes alone.
+
+declare void @{BLAS}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)
+
+define void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row) {
+  %panel = alloca [{PANEL} x {FLOAT}], align 64
+  %straight = alloca i8
+  %panel.row = alloca i32
+  %width.at = alloca i32
+  %height.at = alloca i32
+  store i8 110, ptr %straight ; 'n'
+  %columns.32 = load i32, ptr %columns.at
+  %rows.32 = load i32, ptr %rows.at
+  %inner.32 = load i32, ptr %inner.at
+  %columns = sext i32 %columns.32 to i64
+  %rows = sext i32 %rows.32 to i64
+  %inner = sext i32 %inner.32 to i64
+  %b.letter = load i8, ptr %b.turned
+  %a.letter = load i8, ptr %a.turned
+  %b.is.turned = icmp ne i8 %b.letter, 110
+  %a.is.turned = icmp ne i8 %a.letter, 110
+  %b.row.32 = load i32, ptr %b.row
+  %a.row.32 = load i32, ptr %a.row
+  %out.row.32 = load i32, ptr %out.row
+  %b.step = sext i32 %b.row.32 to i64
+  %a.step = sext i32 %a.row.32 to i64
+  %out.step = sext i32 %out.row.32 to i64
+  %matrix = mul i64 %inner, %columns
+  %multiplications = mul i64 %matrix, %rows
+  %is.small = icmp ule i64 %multiplications, {SMALL}
+  %b.is.straight = xor i1 %b.is.turned, true
+  %small = and i1 %is.small, %b.is.straight
+  %few.rows = icmp ult i64 %rows, {FEW}
+  %few.columns = icmp ult i64 %columns, 16
+  %long = icmp ugt i64 %inner, {LONGEST}
+  %none = icmp eq i64 %inner, 0
+  %unfit.1 = or i1 %few.rows, %few.columns
+  %unfit.2 = or i1 %unfit.1, %long
+  %unfit.3 = or i1 %unfit.2, %none
+  %whole = or i1 %small, %unfit.3
+  br i1 %whole, label %plain, label %cut
+
+plain:
+  call void @{BLAS}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row)
+  ret void
+
+cut: ; b as it is, if it is one panel, in one piece, from a cache line's start on; else panels of 128, 64, 32 or 16 columns
+  %one.piece = icmp eq i64 %b.step, %columns
+  %fits = icmp ule i64 %matrix, {PANEL}
+  %address = ptrtoint ptr %b to i64
+  %beyond = and i64 %address, 63
+  %aligned = icmp eq i64 %beyond, 0
+  %as.it.is.1 = and i1 %one.piece, %fits
+  %as.it.is.2 = and i1 %as.it.is.1, %aligned
+  %as.it.is = and i1 %as.it.is.2, %b.is.straight
+  %room = udiv i64 {PANEL}, %inner
+  %room.128 = call i64 @llvm.umin.i64(i64 %room, i64 128)
+  %zeros = call i64 @llvm.ctlz.i64(i64 %room.128, i1 true)
+  %power = sub i64 63, %zeros
+  %room.power = shl i64 1, %power
+  %widest = select i1 %as.it.is, i64 %columns, i64 %room.power
+  br label %panels
+
+panels:
+  %first = phi i64 [ 0, %cut ], [ %first.next, %rows.done ]
+  %more = icmp ult i64 %first, %columns
+  br i1 %more, label %one.panel, label %done
+
+done:
+  ret void
+
+one.panel:
+  %left = sub i64 %columns, %first
+  %width = call i64 @llvm.umin.i64(i64 %left, i64 %widest)
+  %width.32 = trunc i64 %width to i32
+  store i32 %width.32, ptr %width.at
+  store i32 %width.32, ptr %panel.row
+  %first.next = add i64 %first, %width
+  br i1 %as.it.is, label %ready, label %copy
+
+copy:
+  br i1 %b.is.turned, label %turn, label %lines
+
+lines: ; one row of the panel after another
+  %k = phi i64 [ 0, %copy ], [ %k.next, %lines ]
+  %from.row = mul i64 %k, %b.step
+  %from.at = add i64 %from.row, %first
+  %from = getelementptr {FLOAT}, ptr %b, i64 %from.at
+  %to.at = mul i64 %k, %width
+  %to = getelementptr {FLOAT}, ptr %panel, i64 %to.at
+  %bytes = mul i64 %width, {BYTES}
+  call void @llvm.memcpy.p0.p0.i64(ptr align {BYTES} %to, ptr align {BYTES} %from, i64 %bytes, i1 false)
+  %k.next = add i64 %k, 1
+  %k.more = icmp ult i64 %k.next, %inner
+  br i1 %k.more, label %lines, label %ready
+
+turn: ; sixteen columns of the panel at a time: as many rows of b, of which each cache line is read once
+  %c.first = phi i64 [ 0, %copy ], [ %c.end, %turned ]
+  %c.beyond = add i64 %c.first, 16
+  %c.end = call i64 @llvm.umin.i64(i64 %c.beyond, i64 %width)
+  br label %turn.row
+
+turn.row:
+  %t = phi i64 [ 0, %turn ], [ %t.next, %turned.row ]
+  %write.row = mul i64 %t, %width
+  br label %turning
+
+turning:
+  %c = phi i64 [ %c.first, %turn.row ], [ %c.next, %turning ]
+  %row.number = add i64 %first, %c
+  %row.start = mul i64 %row.number, %b.step
+  %read.at = add i64 %row.start, %t
+  %read = getelementptr {FLOAT}, ptr %b, i64 %read.at
+  %number = load {FLOAT}, ptr %read
+  %write.at = add i64 %write.row, %c
+  %write = getelementptr {FLOAT}, ptr %panel, i64 %write.at
+  store {FLOAT} %number, ptr %write
+  %c.next = add i64 %c, 1
+  %c.more = icmp ult i64 %c.next, %c.end
+  br i1 %c.more, label %turning, label %turned.row
+
+turned.row:
+  %t.next = add i64 %t, 1
+  %t.more = icmp ult i64 %t.next, %inner
+  br i1 %t.more, label %turn.row, label %turned
+
+turned:
+  %panel.more = icmp ult i64 %c.end, %width
+  br i1 %panel.more, label %turn, label %ready
+
+ready: ; as many rows at once as keep the product small
+  %source = phi ptr [ %b, %one.panel ], [ %panel, %lines ], [ %panel, %turned ]
+  %area = mul i64 %inner, %width
+  %tallest.any = udiv i64 {SMALL}, %area
+  %tallest = and i64 %tallest.any, -8
+  br label %blocks
+
+blocks:
+  %top = phi i64 [ 0, %ready ], [ %top.next, %block ]
+  %below = icmp ult i64 %top, %rows
+  br i1 %below, label %block, label %rows.done
+
+block:
+  %rest = sub i64 %rows, %top
+  %height = call i64 @llvm.umin.i64(i64 %rest, i64 %tallest)
+  %height.32 = trunc i64 %height to i32
+  store i32 %height.32, ptr %height.at
+  %a.down = mul i64 %top, %a.step
+  %a.offset = select i1 %a.is.turned, i64 %top, i64 %a.down
+  %a.block = getelementptr {FLOAT}, ptr %a, i64 %a.offset
+  %out.down = mul i64 %top, %out.step
+  %out.offset = add i64 %out.down, %first
+  %out.block = getelementptr {FLOAT}, ptr %out, i64 %out.offset
+  call void @{BLAS}(ptr %straight, ptr %a.turned, ptr %width.at, ptr %height.at, ptr %inner.at, ptr %alpha, ptr %source, ptr %panel.row, ptr %a.block, ptr %a.row, ptr %beta, ptr %out.block, ptr %out.row)
+  %top.next = add i64 %top, %height
+  br label %blocks
+
+rows.done:
+  br label %panels
+}
+
+declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.ctlz.i64(i64, i1)
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
