@@ -1,6 +1,6 @@
 # make demo       train on handwritten digits, from source to accuracy
 # make test       format, lint, types, and every test but the slow ones
-# make test-all   all tests; then again without the JIT, with bounds checks, without fusion, and on one thread
+# make test-all   all tests; then again without the JIT, with bounds checks, without fusion, in tiny tiles, and on one thread
 # make test-peers every op, its gradient, and training, beside PyTorch and JAX
 # make bench      graphc beside NumPy, PyTorch, JAX and PyTensor, as far as they can be installed: an hour
 # make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, make stability: two more
@@ -34,7 +34,8 @@ test-all: check
 	NUMBA_DISABLE_JIT=1 $(PYTEST) -m "not slow"
 	NUMBA_BOUNDSCHECK=1 $(PYTEST) -m "not slow"
 	GRAPHC_FUSION=0 $(PYTEST) -m "not slow"
-	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
+	GRAPHC_SMALL_TILES=1 $(PYTEST) -m "not slow"
+	GRAPHC_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(PYTEST) -m "not slow"
 
 test-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m pytest tests/peers

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graphc.fuzz import examine
+from graphc.runtime import cache
 
 Arguments = argparse.Namespace
 
@@ -69,7 +70,22 @@ def _bench(arguments: Arguments) -> int:
     return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
 
 
+def _cache_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("what", choices=("info", "clear"), help="info: where it is and how large; clear: empty it")
+
+
+def _cache(arguments: Arguments) -> int:
+    if arguments.what == "clear":
+        print(f"{cache.clear()} steps removed")
+    else:
+        count, size = cache.size()
+        print(cache.folder() or "off: GRAPHC_CACHE_DIR is empty")
+        print(f"{count} steps, {size:,} bytes")
+    return 0
+
+
 COMMANDS = {
+    "cache": Command("compiled steps on disk", _cache_options, _cache),
     "fuzz": Command("look for wrong programs with random graphs", _fuzz_options, _fuzz),
     "bench": Command("graphc beside its peers: race, sweep, compile or stability", _bench_options, _bench, False),
 }

@@ -15,7 +15,7 @@ from graphc.backend.build import build
 from graphc.errors import GraphcError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, check_names
 from graphc.ir import Node
-from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan
+from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan, tile
@@ -120,7 +120,7 @@ class Function:
 
     def summary(self) -> str:
         """One line: what was compiled to how much."""
-        items, nodes = self._plan.program.body, len(self._graph.nodes)
+        items, nodes = list(walk(self._plan.program.body)), len(self._graph.nodes)
         kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
         return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
 

@@ -110,8 +110,8 @@ def products() -> Loaded:
 
 
 CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024}
-"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; of fewer rows than this, or of a longer
-inner axis, a product is not worth panels."""
+"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows, or
+with a longer inner axis, are not worth panels."""
 
 
 def _filled(name: str, constants: Mapping[str, object]) -> str:
