@@ -169,8 +169,7 @@ class Function:
             if status == native.UNSUITABLE and not copied:
                 # They lie in memory that the step writes, and would change while they are read; or their dtype is an
                 # object of its own, as an unpickled one is.
-                pairs = zip(self.inputs, arrays, strict=True)
-                arrays, copied = [np.array(array, node.dtype, order="C") for node, array in pairs], True
+                arrays, copied = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)], True
             elif status == native.IS_BUSY:
                 time.sleep(BUSY_WAIT)
             elif status == emit.ARENA_TOO_SMALL:
@@ -285,6 +284,13 @@ def _axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
             if isinstance(size, Size) and symbols(size) == {str(size)}:
                 found.setdefault(str(size), (at, axis))
     return found
+
+
+def _copy(array: Array, node: Node) -> Array:
+    """In memory of its own, with the very dtype object that the node has."""
+    made = np.empty(array.shape, node.dtype)
+    made[...] = array
+    return made
 
 
 def _live_array(node: Node) -> Array:

@@ -49,7 +49,8 @@ def _extreme(function: Any, of_floats: str, of_integers: str) -> None:
     @code_of(function, lambda a, b: a)
     def _written(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         number = signature.return_type
-        name = of_floats if isinstance(number, types.Float) else of_integers if number.signed else f"u{of_integers[1:]}"
+        signed = isinstance(number, types.Integer) and number.signed
+        name = of_floats if isinstance(number, types.Float) else of_integers if signed else f"u{of_integers[1:]}"
         words = [args[0], context.cast(builder, args[1], signature.args[1], number)]
         kind = ir.FunctionType(args[0].type, [args[0].type] * 2)
         return builder.call(builder.module.declare_intrinsic(f"llvm.{name}", [args[0].type], kind), words)
