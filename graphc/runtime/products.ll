@@ -10,9 +10,13 @@ declare void @{BLAS}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr,
 
 define void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row) {
   %panel = alloca [{PANEL} x {FLOAT}], align 64
+  %turned.block = alloca [{PANEL} x {FLOAT}], align 64
   %straight = alloca i8
   %panel.row = alloca i32
+  %block.row = alloca i32
   %width.at = alloca i32
+  %piece.at = alloca i32
+  %one = alloca {FLOAT}
   %height.at = alloca i32
   store i8 110, ptr %straight ; 'n'
   %columns.32 = load i32, ptr %columns.at
@@ -41,10 +45,37 @@ define void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at,
   %long = icmp ugt i64 %inner, {LONGEST}
   %none = icmp eq i64 %inner, 0
   %unfit.1 = or i1 %few.rows, %few.columns
-  %unfit.2 = or i1 %unfit.1, %long
-  %unfit.3 = or i1 %unfit.2, %none
+  %wide.enough = xor i1 %unfit.1, true
+  %unfit.3 = or i1 %unfit.1, %none
   %whole = or i1 %small, %unfit.3
+  %piecewise = and i1 %long, %wide.enough
+  br i1 %piecewise, label %pieces, label %choose
+
+choose:
   br i1 %whole, label %plain, label %cut
+
+pieces: ; a long inner axis in pieces, each added to the ones before
+  store {FLOAT} 1.0, ptr %one
+  br label %piece
+
+piece:
+  %p = phi i64 [ 0, %pieces ], [ %p.next, %piece ]
+  %p.left = sub i64 %inner, %p
+  %p.length = call i64 @llvm.umin.i64(i64 %p.left, i64 {LONGEST})
+  %p.length.32 = trunc i64 %p.length to i32
+  store i32 %p.length.32, ptr %piece.at
+  %p.a.down = mul i64 %p, %a.step
+  %p.a = select i1 %a.is.turned, i64 %p.a.down, i64 %p
+  %p.b.down = mul i64 %p, %b.step
+  %p.b = select i1 %b.is.turned, i64 %p, i64 %p.b.down
+  %a.piece = getelementptr {FLOAT}, ptr %a, i64 %p.a
+  %b.piece = getelementptr {FLOAT}, ptr %b, i64 %p.b
+  %p.first = icmp eq i64 %p, 0
+  %p.beta = select i1 %p.first, ptr %beta, ptr %one
+  call void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %piece.at, ptr %alpha, ptr %b.piece, ptr %b.row, ptr %a.piece, ptr %a.row, ptr %p.beta, ptr %out, ptr %out.row)
+  %p.next = add i64 %p, %p.length
+  %p.more = icmp ult i64 %p.next, %inner
+  br i1 %p.more, label %piece, label %done
 
 plain:
   call void @{BLAS}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row)
@@ -138,11 +169,13 @@ ready: ; as many rows at once as keep the product small
   %source = phi ptr [ %b, %one.panel ], [ %panel, %lines ], [ %panel, %turned ]
   %area = mul i64 %inner, %width
   %tallest.any = udiv i64 {SMALL}, %area
-  %tallest = and i64 %tallest.any, -8
+  %tallest.8 = and i64 %tallest.any, -8
+  %room.block = udiv i64 {PANEL}, %inner
+  %tallest = call i64 @llvm.umin.i64(i64 %tallest.8, i64 %room.block)
   br label %blocks
 
 blocks:
-  %top = phi i64 [ 0, %ready ], [ %top.next, %block ]
+  %top = phi i64 [ 0, %ready ], [ %top.next, %multiply ]
   %below = icmp ult i64 %top, %rows
   br i1 %below, label %block, label %rows.done
 
@@ -153,11 +186,32 @@ block:
   store i32 %height.32, ptr %height.at
   %a.down = mul i64 %top, %a.step
   %a.offset = select i1 %a.is.turned, i64 %top, i64 %a.down
-  %a.block = getelementptr {FLOAT}, ptr %a, i64 %a.offset
+  %a.there = getelementptr {FLOAT}, ptr %a, i64 %a.offset
+  store i32 %a.row.32, ptr %block.row
+  br i1 %a.is.turned, label %gather, label %multiply
+
+gather: ; a block of columns is brought together: lines a page apart push each other out of the cache
+  store i32 %height.32, ptr %block.row
+  br label %gathering
+
+gathering:
+  %g = phi i64 [ 0, %gather ], [ %g.next, %gathering ]
+  %g.row = mul i64 %g, %a.step
+  %g.from = getelementptr {FLOAT}, ptr %a.there, i64 %g.row
+  %g.at = mul i64 %g, %height
+  %g.to = getelementptr {FLOAT}, ptr %turned.block, i64 %g.at
+  %g.bytes = mul i64 %height, {BYTES}
+  call void @llvm.memcpy.p0.p0.i64(ptr align {BYTES} %g.to, ptr align {BYTES} %g.from, i64 %g.bytes, i1 false)
+  %g.next = add i64 %g, 1
+  %g.more = icmp ult i64 %g.next, %inner
+  br i1 %g.more, label %gathering, label %multiply
+
+multiply:
+  %a.block = phi ptr [ %a.there, %block ], [ %turned.block, %gathering ]
   %out.down = mul i64 %top, %out.step
   %out.offset = add i64 %out.down, %first
   %out.block = getelementptr {FLOAT}, ptr %out, i64 %out.offset
-  call void @{BLAS}(ptr %straight, ptr %a.turned, ptr %width.at, ptr %height.at, ptr %inner.at, ptr %alpha, ptr %source, ptr %panel.row, ptr %a.block, ptr %a.row, ptr %beta, ptr %out.block, ptr %out.row)
+  call void @{BLAS}(ptr %straight, ptr %a.turned, ptr %width.at, ptr %height.at, ptr %inner.at, ptr %alpha, ptr %source, ptr %panel.row, ptr %a.block, ptr %block.row, ptr %beta, ptr %out.block, ptr %out.row)
   %top.next = add i64 %top, %height
   br label %blocks
 
