@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import threading
 
+import numba
 import numpy as np
 import pytest
 from models import batch, classifier
 
 import graphc as gc
+from graphc.runtime import openblas
 from graphc.runtime.openblas import single_threaded
 from graphc.runtime.threads import usable
 
@@ -85,3 +88,30 @@ def test_the_number_of_threads_is_checked(monkeypatch: pytest.MonkeyPatch, pytho
     monkeypatch.setenv("GRAPHC_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="GRAPHC_NUM_THREADS is a number of threads, at least 1, got 'many'"):
         usable()
+
+
+def test_scipys_own_blas_keeps_its_threads() -> None:
+    library = ctypes.CDLL(str(openblas._library()))
+    before = library.scipy_openblas_get_num_threads()
+    openblas.gemms()
+    assert library.scipy_openblas_get_num_threads() == before
+
+
+def test_numba_compiles_for_others_as_before(jit_mode) -> None:
+    """graphc lets Numba only translate; what Numba keeps of that must serve everyone else."""
+
+    @numba.njit
+    def early(a: int, b: int) -> int:
+        return min(a, b)
+
+    assert early(3, 2) == 2
+    x = gc.input("x", ("n", 100))
+    assert gc.compile(gc.sum(gc.exp(x) * gc.floor(x)))(np.zeros((70, 100), np.float32)) == 0
+
+    @numba.njit
+    def late(a: int, b: int, values: np.ndarray) -> float:
+        return min(a, b) + max(a, b) + values.sum() + np.floor(values[0]) + a // b
+
+    assert early(5, 4) == 4
+    assert late(7, 2, np.ones(3)) == 9 + 3 + 1 + 3
+    assert numba.njit(lambda a, b: min(a, b))(1.5, 2.5) == 1.5
