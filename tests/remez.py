@@ -51,7 +51,10 @@ class Table:
 
 
 def value(coefficients: list[float] | list[mpf], x: mpf) -> mpf:
-    return mpmath.polyval(list(reversed(coefficients)), x)
+    total = mpf(0)
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total
 
 
 def chebyshev(low: mpf, high: mpf, points: int) -> list[mpf]:
