@@ -48,6 +48,7 @@ class Interpreted:
         self.error: BaseException | None = None  # what the last call raised
 
         def call(result: Any, exception: Any, table: int) -> int:
+            self.error = None
             try:
                 with np.errstate(all="ignore"):  # as native code: NaN and infinity are values, not warnings
                     result[0] = step(table)

@@ -188,6 +188,7 @@ def _imports(text: str) -> str:
 def _function(
     kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
 ) -> Iterator[str]:
+    # m1 and m1_1 are one memory under two shapes.
     stems = [name.partition("_")[0] for name in args if not name.startswith("n_")]
     yield "@kernel" if len(set(stems)) == len(stems) else "@overlapping_kernel"
     yield f"def {kernel.name}({', '.join(args)}):"

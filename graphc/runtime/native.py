@@ -100,18 +100,18 @@ def runtime() -> Loaded:
 def products() -> Loaded:
     """products.ll for float32 and float64, compiled: graphc_sgemm and graphc_dgemm."""
     foreign = gemms()
-    loaded = [
+    texts = [
         _filled("products.ll", {**CUT, "NAME": f"graphc_{blas}", "BLAS": blas, "FLOAT": number, "BYTES": size})
         for blas, number, size in (("sgemm", "float", 4), ("dgemm", "double", 8))
     ]
-    modules = [llvm.parse_assembly(text) for text in loaded]
+    modules = [llvm.parse_assembly(text) for text in texts]
     modules[0].link_in(modules[1])
     return _compiled(str(modules[0]), ("graphc_sgemm", "graphc_dgemm"), foreign)
 
 
 CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024}
-"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows, or
-with a longer inner axis, are not worth panels."""
+"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
+not worth panels; a longer inner axis is multiplied in pieces."""
 
 
 def _filled(name: str, constants: Mapping[str, object]) -> str:

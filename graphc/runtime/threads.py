@@ -46,8 +46,9 @@ def start(threads: int) -> None:
 
 def _forget_workers() -> None:
     """In the child of a fork there are none; steps run on the calling thread until the next one is compiled."""
-    _workers.clear()
-    ctypes.CFUNCTYPE(None)(runtime()["graphc_reset"])()
+    if _workers:
+        _workers.clear()
+        ctypes.CFUNCTYPE(None)(runtime()["graphc_reset"])()
 
 
 if hasattr(os, "register_at_fork"):
