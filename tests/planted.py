@@ -209,20 +209,20 @@ BUGS = [
         "a buffer that is still read is overwritten",
         lambda: edited(
             "passes.plan",
-            "_may_overwrite",
-            "or each.index != own or (seen_new and base(each.place) is old)",
-            "and False",
+            "_follows_in_place",
+            "return last < first",
+            "return True",
         ),
     ),
     # emit
     Bug(
-        "BLAS is told that no operand is transposed",
-        lambda: edited("backend.emit", "_matrix", "{operand.transposed}", "False"),
+        "BLAS is told that no second operand is transposed",
+        lambda: edited(
+            "backend.emit", "_gemm", "{item.a.transposed}, {right}, {item.b.transposed}", "False, {right}, False"
+        ),
     ),
     Bug(
         "loops end one short",
-        lambda: edited(
-            "backend.emit", "_lines", "range({size_code(item.extent)})", "range({size_code(item.extent)} - 1)"
-        ),
+        lambda: edited("backend.emit", "_lines", "else size_code(item.extent)", "else size_code(item.extent) + ' - 1'"),
     ),
 ]

@@ -94,6 +94,7 @@ def test_the_entries_not_used_for_longest_go_first(place: Path, monkeypatch: pyt
 
 
 def test_the_key_is_all_that_machine_code_depends_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
     (tmp_path / "primitives.py").write_text("one")
     cache._environment.cache_clear()
     keys = {cache.key_of("text", tmp_path), cache.key_of("another text", tmp_path)}

@@ -9,9 +9,11 @@ import graphc as gc
 from graphc.errors import GraphError
 from graphc.graph import Graph
 from graphc.ir import Node, toposort
-from graphc.kernel import Gemm, Kernel, Loop, Program, Store, walk
+from graphc.kernel import Buffer, Gemm, Kernel, Load, Loop, Program, Role, Store, walk
 from graphc.passes import differentiate, fold, fuse, plan, simplify
 from graphc.passes.differentiate import gradients
+from graphc.passes.plan import _follows_in_place
+from graphc.types import TensorType
 from graphc.verify import verify
 
 pytestmark = pytest.mark.usefixtures("fused")
@@ -259,12 +261,50 @@ def test_an_element_wise_result_overwrites_a_dead_operand(x) -> None:
     assert len(plan(program).slots) == 2
 
 
+def test_a_softmax_and_its_gradient_overwrite_the_logits(x) -> None:
+    """The row's own label is read before the exponentials are written where the logits were."""
+    w, y = gc.param("w", (3, 5)), gc.input("y", ("n",), "int64")
+    loss = gc.softmax_cross_entropy(x @ w, y)
+    planned = plan(fuse(simplify(graph_of(loss, gc.grad(loss, w)))))
+    wide = [buffer for buffer in planned.slot_of if buffer.type.shape == (x.shape[0], 5)]
+    assert len(wide) > 1
+    assert len({planned.slot_of[buffer] for buffer in wide}) == 1
+
+
+@pytest.mark.parametrize("other_row", [0, 1])
+def test_a_row_that_is_read_in_another_turn_is_not_overwritten(x, other_row: int) -> None:
+    """`h[0]` and `h` upside down are read in every turn of the loop that would overwrite h."""
+    w = gc.param("w", (3, 3))
+    h = x @ w
+    other = h[0] if other_row == 0 else h[::-1]
+    planned = plan(fuse(graph_of((gc.exp(h) + other) @ w)))
+    assert len(planned.slots) == 2
+
+
+def test_an_operand_that_a_later_loop_of_the_row_reads_is_not_overwritten(x) -> None:
+    """h is read again when its exponentials have been stored and summed."""
+    w = gc.param("w", (3, 3))
+    h = x @ w
+    powers = gc.exp(h)
+    planned = plan(fuse(graph_of((powers / gc.sum(powers, axis=1, keepdims=True) + h) @ w)))
+    slot = {buffer.node: slot for buffer, slot in planned.slot_of.items()}
+    assert slot[powers] != slot[h]
+
+
+def test_an_element_that_is_touched_in_several_turns_of_a_loop_is_not_overwritten() -> None:
+    """`new[i] = old[i]` in each turn of a loop over j: the second turn would read what the first has written."""
+    buffers = [Buffer(name, name, TensorType(np.dtype("float32"), (4,)), Role.SCRATCH, gc.const(0)) for name in "ab"]
+    old, new = buffers
+    body = [Load("v", old, ("i",), old.node), Store(new, ("i",), "v", new.node)]
+    assert _follows_in_place([Loop("i", 4, body)], old, new)
+    assert not _follows_in_place([Loop("i", 4, [Loop("j", 2, body)])], old, new)
+    assert not _follows_in_place([Loop("j", 2, [Loop("i", 4, body)])], old, new)
+
+
 # ---- verify ---------------------------------------------------------------------------------------------------------
 
 
 def test_verify_finds_a_node_of_the_wrong_type(x) -> None:
-    from graphc.types import TensorType
-
     bad = Node((x + 1).op, (x, x), (), TensorType(np.dtype("float64"), (2,)))
     with pytest.raises(GraphError, match="an invalid node"):
         verify(graph_of(bad))

@@ -18,14 +18,18 @@ from graphc.kernel import (
     Kernel,
     Let,
     Load,
+    Loop,
     Place,
     Program,
     Role,
     Store,
     affine_code,
+    base,
     element_code,
     index_code,
     number_code,
+    variables,
+    walk,
 )
 from graphc.kinds import (
     Affine,
@@ -180,6 +184,7 @@ class Bodies:
         kernels = [item for item in self.top.items if isinstance(item, Kernel)]
         for number, kernel in enumerate(kernels):
             kernel.name = f"k{number}"
+            _read_early(kernel)
         leaves = [
             buffer for node, buffer in self.homes.items() if buffer.node is node and buffer.role is not Role.SCRATCH
         ]
@@ -192,6 +197,24 @@ class Bodies:
             self.scratch,
             self.top.items,
         )
+
+
+def _read_early(kernel: Kernel) -> None:
+    """Moves what a loop reads beside its inner loops, such as `z[i, label]`, ahead of them.
+
+    One of them may then compute its result into the memory of `z`.
+    """
+    stored = {base(each.place) for each in walk([kernel]) if isinstance(each, Store)}
+    for loop in [each for each in walk([kernel]) if isinstance(each, Loop)]:
+        if not any(isinstance(item, Loop) for item in loop.body):
+            continue
+        late = {item.name for item in loop.body if isinstance(item, (Let, Load))}
+        early: list[Item] = []
+        for item in loop.body:
+            if isinstance(item, Load) and base(item.place) not in stored and late.isdisjoint(variables(item.index)):
+                early.append(item)
+                late.remove(item.name)
+        loop.body[:] = [*early, *(item for item in loop.body if item not in early)]
 
 
 def writers(param: Node, value: Node) -> list[Node]:

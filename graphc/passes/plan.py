@@ -13,6 +13,7 @@ from graphc.kernel import (
     Item,
     Kernel,
     Load,
+    Loop,
     Plan,
     Program,
     Region,
@@ -77,20 +78,29 @@ def _may_overwrite(item: Item, old: Buffer, new: Buffer) -> bool:
         return False
     if isinstance(item, Region):
         return _follows_in_rows(item, old, new)
-    return isinstance(item, Kernel) and _follows_in_place(item, old, new)
+    return isinstance(item, Kernel) and _follows_in_place(item.body, old, new)
 
 
-def _follows_in_place(kernel: Kernel, old: Buffer, new: Buffer) -> bool:
-    """Whether a kernel touches both only at its loops' own indices, `old` first."""
+def _follows_in_place(items: list[Item], old: Buffer, new: Buffer, loops: tuple[str, ...] = ()) -> bool:
+    """Whether the items, which run once for each turn of `loops`, are done with an element of `old` before they touch
+    that element of `new`: in two items, one after the other, or in a loop of which each turn has elements of its own.
+    """
     own = tuple(map(index_code, natural(old.type.shape)))
-    seen_new = False
-    for each in walk([kernel]):
-        if not isinstance(each, (Load, Store)) or base(each.place) not in (old, new):
-            continue
-        if isinstance(each.place, Alias) or each.index != own or (seen_new and base(each.place) is old):
+    for touch in _touches(items, old, new):
+        at_home = [index == mine for index, mine in zip(touch.index, own, strict=False) if mine in loops]
+        if isinstance(touch.place, Alias) or not all(at_home):
             return False
-        seen_new = seen_new or base(each.place) is new
-    return True
+    last = max(at for at, item in enumerate(items) if _touches([item], old))
+    first = min(at for at, item in enumerate(items) if _touches([item], new))
+    item = items[last]
+    if last == first and isinstance(item, Loop):
+        return item.index in own and _follows_in_place(item.body, old, new, (*loops, item.index))
+    return last < first
+
+
+def _touches(items: list[Item], *buffers: Buffer) -> list[Load | Store]:
+    """The loads and stores of these buffers."""
+    return [each for each in walk(items) if isinstance(each, (Load, Store)) and base(each.place) in buffers]
 
 
 def _follows_in_rows(region: Region, old: Buffer, new: Buffer) -> bool:
@@ -103,4 +113,4 @@ def _follows_in_rows(region: Region, old: Buffer, new: Buffer) -> bool:
     last = max(at for at, (_, item) in enumerate(users) if old in _buffers(item))
     first = min(at for at, (_, item) in enumerate(users) if new in _buffers(item))
     item = users[last][1]
-    return last < first or (last == first and isinstance(item, Kernel) and _follows_in_place(item, old, new))
+    return last < first or (last == first and isinstance(item, Kernel) and _follows_in_place(item.body, old, new))

@@ -6,7 +6,7 @@ import ctypes
 import functools
 import itertools
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,18 +100,52 @@ def runtime() -> Loaded:
 def products() -> Loaded:
     """products.ll for float32 and float64, compiled: graphc_sgemm and graphc_dgemm."""
     foreign = gemms()
-    texts = [
-        _filled("products.ll", {**CUT, "NAME": f"graphc_{blas}", "BLAS": blas, "FLOAT": number, "BYTES": size})
-        for blas, number, size in (("sgemm", "float", 4), ("dgemm", "double", 8))
-    ]
-    modules = [llvm.parse_assembly(text) for text in texts]
+    modules = []
+    for blas, number, size in (("sgemm", "float", 4), ("dgemm", "double", 8)):
+        name, side = f"graphc_{blas}", LINE // size
+        names = {"NAME": name, "BLAS": blas, "FLOAT": number, "BYTES": size, "SIDE": side}
+        text = _filled("products.ll", {**CUT, **names})
+        modules.append(llvm.parse_assembly("\n".join([text, *_square(f"{name}_turned", number, side)])))
     modules[0].link_in(modules[1])
     return _compiled(str(modules[0]), ("graphc_sgemm", "graphc_dgemm"), foreign)
 
 
+LINE = 64
+"""Bytes of a cache line, and of the widest vector register."""
+
 CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024}
 """Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
 not worth panels; a longer inner axis is multiplied in pieces."""
+
+
+def _square(name: str, number: str, side: int) -> Iterator[str]:
+    """LLVM code of name(to, row of to, from, row of from): turns a square of a matrix over, in registers.
+
+    Squares of one, two, four, ... elements change places across the diagonal of the squares twice as wide.
+    """
+    vector = f"<{side} x {number}>"
+    yield f"define internal void @{name}(ptr %to, i64 %to.row, ptr %from, i64 %from.row) {{"
+    for row in range(side):
+        yield f"  %from.{row} = mul i64 %from.row, {row}"
+        yield f"  %read.{row} = getelementptr {number}, ptr %from, i64 %from.{row}"
+        yield f"  %v.{row} = load {vector}, ptr %read.{row}, align {LINE // side}"
+    rows, width = [f"%v.{row}" for row in range(side)], 1
+    while width < side:
+        below = [column if not column & width else side + column - width for column in range(side)]
+        above = [column + width if not column & width else side + column for column in range(side)]
+        before = list(rows)
+        for row in range(side):
+            first, order = (row, below) if not row & width else (row - width, above)
+            picks = ", ".join(f"i32 {column}" for column in order)
+            rows[row] = f"%v.{row}.{width}"
+            pair = f"{vector} {before[first]}, {vector} {before[first + width]}"
+            yield f"  {rows[row]} = shufflevector {pair}, <{side} x i32> <{picks}>"
+        width *= 2
+    for row in range(side):
+        yield f"  %to.{row} = mul i64 %to.row, {row}"
+        yield f"  %write.{row} = getelementptr {number}, ptr %to, i64 %to.{row}"
+        yield f"  store {vector} {rows[row]}, ptr %write.{row}, align {LINE // side}"
+    yield "  ret void\n}"
 
 
 def _filled(name: str, constants: Mapping[str, object]) -> str:

@@ -131,14 +131,37 @@ lines: ; one row of the panel after another
   %k.more = icmp ult i64 %k.next, %inner
   br i1 %k.more, label %lines, label %ready
 
-turn: ; sixteen columns of the panel at a time: as many rows of b, of which each cache line is read once
+turn: ; {SIDE} columns of the panel at a time: as many rows of b, turned over square by square in registers
   %c.first = phi i64 [ 0, %copy ], [ %c.end, %turned ]
-  %c.beyond = add i64 %c.first, 16
+  %c.beyond = add i64 %c.first, {SIDE}
   %c.end = call i64 @llvm.umin.i64(i64 %c.beyond, i64 %width)
-  br label %turn.row
+  %c.full = icmp ule i64 %c.beyond, %width
+  %b.first = add i64 %first, %c.first
+  %b.down = mul i64 %b.first, %b.step
+  %b.there = getelementptr {FLOAT}, ptr %b, i64 %b.down
+  %squares.end = and i64 %inner, -{SIDE}
+  %squares.some = icmp ne i64 %squares.end, 0
+  %squares = and i1 %c.full, %squares.some
+  br i1 %squares, label %turn.square, label %turn.rest
+
+turn.square:
+  %s = phi i64 [ 0, %turn ], [ %s.next, %turn.square ]
+  %s.from = getelementptr {FLOAT}, ptr %b.there, i64 %s
+  %s.row = mul i64 %s, %width
+  %s.at = add i64 %s.row, %c.first
+  %s.to = getelementptr {FLOAT}, ptr %panel, i64 %s.at
+  call void @{NAME}_turned(ptr %s.to, i64 %width, ptr %s.from, i64 %b.step)
+  %s.next = add i64 %s, {SIDE}
+  %s.more = icmp ult i64 %s.next, %squares.end
+  br i1 %s.more, label %turn.square, label %turn.rest
+
+turn.rest:
+  %t.first = phi i64 [ 0, %turn ], [ %squares.end, %turn.square ]
+  %t.some = icmp ult i64 %t.first, %inner
+  br i1 %t.some, label %turn.row, label %turned
 
 turn.row:
-  %t = phi i64 [ 0, %turn ], [ %t.next, %turned.row ]
+  %t = phi i64 [ %t.first, %turn.rest ], [ %t.next, %turned.row ]
   %write.row = mul i64 %t, %width
   br label %turning
 
