@@ -136,6 +136,10 @@ class Fold:
     wide: bool = False
     wrapping: str | None = None
 
+    def accumulator(self, dtype: np.dtype[Any]) -> np.dtype[Any]:
+        """The dtype in which a scalar result of `dtype` is accumulated."""
+        return np.dtype(np.float64) if self.wide and dtype == np.float32 else dtype
+
 
 @dataclass(frozen=True)
 class Scan:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-import numpy as np
-
 from graphc import config
 from graphc.graph import Graph, Guard
 from graphc.ir import Node
@@ -144,15 +142,15 @@ class Nest(Bodies):
         """`acc = init` before the loop, a step inside, the rounded result after it."""
         kind, outer = node.op.kind, first_reduced(node)
         assert isinstance(kind, Fold)
-        wide = kind.wide and node.dtype == np.float32
         name, acc = self.fresh(node), self.fresh(node, "acc")
-        number = np.dtype(np.float64) if wide else node.dtype
+        number = kind.accumulator(node.dtype)
+        rounded = number != node.dtype
         around.insert(around.index(loop), Let(acc, number_code(kind.init(node.dtype), number), (), node))
         step = code_for(number, kind.step, kind.wrapping).format(
-            acc=acc, x=f"{constructor(number)}({x})" if wide else x
+            acc=acc, x=f"{constructor(number)}({x})" if rounded else x
         )
         chain[-1].items.append(Let(acc, step, (acc, x), node))
-        result = Let(name, f"{constructor(node.dtype)}({acc})" if wide else acc, (acc,), node)
+        result = Let(name, f"{constructor(node.dtype)}({acc})" if rounded else acc, (acc,), node)
         around.insert(around.index(loop) + 1, result)
         if outer == 0:
             self._made(node, self.top, path[0], name, path[:1])

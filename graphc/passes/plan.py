@@ -25,7 +25,11 @@ from graphc.kernel import (
 )
 from graphc.passes.cone import natural
 from graphc.passes.rows import stays_in_its_rows
-from graphc.sizes import Dim, typical, upper_bound
+from graphc.sizes import Dim, product, typical, upper_bound
+
+APART = 256
+"""Bytes of a row that may be overwritten right before the next one is read: a vector that is loaded across the end of
+what has just been stored waits until that is in the cache."""
 
 
 def plan(program: Program) -> Plan:
@@ -92,6 +96,10 @@ def _follows_in_place(items: list[Item], old: Buffer, new: Buffer, loops: tuple[
             return False
     last = max(at for at, item in enumerate(items) if _touches([item], old))
     first = min(at for at, item in enumerate(items) if _touches([item], new))
+    row = [size for size, index in zip(old.type.shape, own, strict=True) if index not in loops]
+    ahead = loops and any(size != 1 for size in row) and _touches(items[:first], old)
+    if ahead and typical(product([*row, old.type.dtype.itemsize])) < APART:
+        return False
     item = items[last]
     if last == first and isinstance(item, Loop):
         return item.index in own and _follows_in_place(item.body, old, new, (*loops, item.index))

@@ -192,8 +192,7 @@ def _with_accumulators(
     for name, origin in scalars.items():
         kind = origin.op.kind
         assert isinstance(kind, Fold)
-        dtype = np.dtype(np.float64) if kind.wide and origin.dtype == np.float32 else origin.dtype
-        partial = _scratch(made, f"{name}.tiles", dtype, (tiles,), origin)
+        partial = _scratch(made, f"{name}.tiles", kind.accumulator(origin.dtype), (tiles,), origin)
         stores.append(Store(partial, (TILE,), name, origin))
         made.after.append(_combined_scalar(name, partial, tiles, origin))
     body = [_replaced(item, instead) for item in kernel.body[: kernel.body.index(loop)]]
