@@ -11,9 +11,9 @@ import numpy as np
 
 from graphc.arguments import as_input
 from graphc.backend import emit
-from graphc.backend.build import build
+from graphc.backend.build import Interpreted, build
 from graphc.errors import GraphcError, InputError, NonFiniteError
-from graphc.graph import Graph, Guard, check_names
+from graphc.graph import Graph, Guard, axis_of_each_size, check_names
 from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
 from graphc.ops.reduce import count
@@ -23,7 +23,7 @@ from graphc.reference import concrete_shape, in_structure, run, told
 from graphc.runtime import native
 from graphc.runtime.openblas import single_threaded
 from graphc.runtime.threads import start, usable
-from graphc.sizes import Size, evaluate, symbols
+from graphc.sizes import evaluate
 from graphc.state import Param
 from graphc.verify import verify
 
@@ -84,14 +84,16 @@ class Function:
         makers |= {"fuse": program.__str__, "tile": tiled.__str__, "plan": self._plan.__str__}
         makers["emit"] = lambda: self.source
         self.stages = Stages({**makers, "llvm": self._code.llvm, "asm": self._code.assembly})
-        self._axis_of = _axis_of_each_size(self.inputs)
+        self._axis_of = axis_of_each_size(self.inputs)
         self._lock = threading.Lock()
+        self._njit: Callable[..., Any] | None = None
         self._bind_memory()
 
     def _bind_memory(self) -> None:
-        """The table that the step works on, and the door to it; the arena follows at the first call."""
+        """The table that the step works on, and the doors to it; the arena follows at the first call."""
         program, rows = self._plan.program, emit.rows_of(self._plan)
         self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
+        self._told = np.zeros((1, len(self._scalars)))
         self._memory = [_live_array(buffer.node) for buffer in program.stored]
         self._table = np.zeros(rows.count, np.int64)
         self._table[emit.SCALARS] = self._scalars.ctypes.data
@@ -103,16 +105,20 @@ class Function:
             for buffer in (*program.inputs, *emit.array_results(self._plan))
         ]
         updated = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
+        self._arena = Arena(self._plan, self._table)
         self._door = native.Door(
-            self._code.address,
+            self._code,
             self._table,
             emit.BUSY,
             self._scalars,
             slots,
             self._memory,
             updated,
+            self._arena.grow,
+            emit.ARENA_TOO_SMALL,
         )
-        self._enter = self._door.function()
+        self._enter = self._door.function()  # for one scalar
+        self._enter_locked = self._door.function(self._told)
         self._returns_a_float = isinstance(self.outputs, Node) and not self._result_types
 
     def __str__(self) -> str:
@@ -137,8 +143,8 @@ class Function:
                 return loss
         arrays = self._arrays(args, kwargs)
         results = self._new_results(arrays)
-        with self._lock:  # one array of scalar results
-            self._run(self._enter, arrays, results)
+        with self._lock:  # one array of told scalars
+            self._run(self._enter_locked, arrays, results)
             return self._packed(results)
 
     def run(self, steps: int, *args: Any, **kwargs: Any) -> Array:
@@ -154,7 +160,7 @@ class Function:
         with self._lock:
             while done < steps:
                 start = time.perf_counter()
-                self._run(self._door.function(losses[done : done + share]), arrays, [])
+                self._run(self._door.function(losses[done : done + share, None]), arrays, [])
                 done += share
                 share = min(steps - done, 1 + int(share * RESPONSE / (time.perf_counter() - start)))
         return losses
@@ -172,8 +178,6 @@ class Function:
                 arrays, copied = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)], True
             elif status == native.IS_BUSY:
                 time.sleep(BUSY_WAIT)
-            elif status == emit.ARENA_TOO_SMALL:
-                self._grow_arena(arrays)
             else:
                 raise self._error(status, arrays)
 
@@ -229,15 +233,16 @@ class Function:
     def _packed(self, results: list[Array]) -> Any:
         """The results in the structure that compile() was given."""
         if isinstance(self.outputs, Node) and not results:
-            return float(self._scalars[0])
-        arrays, scalars = iter(results), iter(self._scalars.tolist())
+            return float(self._told[0, 0])
+        arrays, scalars = iter(results), iter(self._told[0].tolist())
         values = [next(arrays if node.shape else scalars) for node in self._graph.outputs]
         return in_structure(self.outputs, values)
 
     def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
         """Why the step left early; nothing has changed."""
-        if self._code.error is not None:
-            raise self._code.error
+        raised = self._arena.error if status == emit.ARENA_TOO_SMALL else self._code.error
+        if raised is not None:
+            raise raised
         if status < emit.FIRST_GUARD:
             self._sizes(arrays)  # raises: it finds the axes that disagree
             raise AssertionError(f"status {status} for arrays that fit")
@@ -260,6 +265,23 @@ class Function:
             f"{guard.limit.range(size)}; {hint}no param has changed ({guard.watched.where})"
         )
 
+    @property
+    def njit(self) -> Callable[..., Any]:
+        """The same function for the user's own `@numba.njit` code; made, and Numba imported, when first asked for.
+
+        Scalars come back as float64, arrays as new arrays, lists as tuples, dicts as named tuples. Raises what a call
+        raises, from native code; for wrong dtypes and numbers of axes when Numba compiles the caller. GraphError if
+        the outputs are a dict whose keys cannot name fields.
+        """
+        if self._njit is None:
+            from graphc.embed import as_python, embedded
+
+            if isinstance(self._code, Interpreted):
+                self._njit = as_python(self, self.outputs)
+            else:
+                self._njit = embedded(self._graph, self.outputs, self._result_types, len(self._scalars), self._door)
+        return self._njit
+
     # ---- memory -----------------------------------------------------------------------------------------------------
 
     def memory(self, **sizes: int) -> int:
@@ -269,21 +291,30 @@ class Function:
             raise InputError(f"memory() wants the sizes {wanted}, got {', '.join(sizes) or 'none'}")
         return self._plan.memory(sizes)
 
-    def _grow_arena(self, arrays: Sequence[Array]) -> None:
-        need = self._plan.memory(self._sizes(arrays))
-        self._arena = np.empty(need + ALIGNMENT, np.uint8)
-        start = -self._arena.ctypes.data // ALIGNMENT * -ALIGNMENT
+
+class Arena:
+    """The step's own buffers. Made at the first call, and anew at one that needs more; `table` says where they lie."""
+
+    def __init__(self, plan: Plan, table: Array) -> None:
+        self.memory = np.empty(0, np.uint8)
+        self.error: BaseException | None = None
+        self._plan, self._table, self._row_of = plan, table, emit.rows_of(plan).sizes
+
+    def grow(self) -> bool:
+        """Makes the arena as large as the sizes in the table want; if it cannot, False, and `error` says why.
+
+        Native code calls it, through which nothing may be raised.
+        """
+        self.error = None
+        try:
+            need = self._plan.memory({name: int(self._table[row]) for name, row in self._row_of.items()})
+            self.memory = np.empty(need + ALIGNMENT, np.uint8)
+        except BaseException as error:  # the caller raises it
+            self.error = error
+            return False
+        start = -self.memory.ctypes.data // ALIGNMENT * -ALIGNMENT
         self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
-
-
-def _axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
-    """For each symbolic size, the input and the axis that tell it: the first that have it."""
-    found: dict[str, tuple[int, int]] = {}
-    for at, node in enumerate(inputs):
-        for axis, size in enumerate(node.shape):
-            if isinstance(size, Size) and symbols(size) == {str(size)}:
-                found.setdefault(str(size), (at, axis))
-    return found
+        return True
 
 
 def _copy(array: Array, node: Node) -> Array:

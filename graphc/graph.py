@@ -20,6 +20,7 @@ import numpy as np
 from graphc.errors import GraphError
 from graphc.ir import Limit, Need, Node, describe, toposort
 from graphc.kinds import Constant, Stored
+from graphc.sizes import Size, symbols
 
 Updates: TypeAlias = "list[tuple[Node, Node]]"
 UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
@@ -96,6 +97,16 @@ def check_names(graph: Graph) -> None:
                 f"two different leaves are called {leaf.name!r}:\n  {describe(other)}\n  {describe(leaf)}\n"
                 "  give one of them another name"
             )
+
+
+def axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """For each symbolic size, the input and the axis that tell it: the first that have it."""
+    found: dict[str, tuple[int, int]] = {}
+    for at, node in enumerate(inputs):
+        for axis, size in enumerate(node.shape):
+            if isinstance(size, Size) and symbols(size) == {str(size)}:
+                found.setdefault(str(size), (at, axis))
+    return found
 
 
 def names_of(graph: Graph) -> dict[Node, str]:

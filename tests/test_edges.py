@@ -90,8 +90,8 @@ def test_slots_are_aligned_and_inside_the_arena(python_mode) -> None:
         start, size = f._table[:2]
         assert start % 64 == 0
         assert size % 64 == 0
-        assert f._arena.ctypes.data <= start
-        assert start + size <= f._arena.ctypes.data + f._arena.nbytes
+        assert f._arena.memory.ctypes.data <= start
+        assert start + size <= f._arena.memory.ctypes.data + f._arena.memory.nbytes
 
 
 # ---- guards ---------------------------------------------------------------------------------------------------------

@@ -21,13 +21,14 @@ FLOORS = (
     ("ops",),
     ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
+    ("embed",),
     ("function",),
     ("compiler", "gradcheck"),
     ("__init__",),
     ("fuzz",),
     ("__main__",),
 )
-NUMBA_OR_LLVM = ("jit.py", "blas.py", "llvm.py", "primitives.py", "tiles.py", "native.py", "cache.py")
+NUMBA_OR_LLVM = ("jit.py", "blas.py", "llvm.py", "primitives.py", "tiles.py", "native.py", "cache.py", "embed.py")
 TOOLS = ("fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -77,8 +78,8 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
             assert ast.unparse(node.value) != "OPS", ast.unparse(node)
 
 
-# Public names; the op table, which grows with NumPy; what is built on it; tools; what runs beneath.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "gradcheck", "fuzz", "__main__", "runtime")
+# Public names; the op table, which grows with NumPy; what is built on it; tools; a face of a step; what runs beneath.
+LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "gradcheck", "fuzz", "__main__", "embed", "runtime")
 FUNCTIONS = ("elementary.py", "llvm.py")
 
 

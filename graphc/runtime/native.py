@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -90,7 +90,7 @@ def runtime() -> Loaded:
         "PAUSE": pause,
     }
     text = f"{_filled('runtime.ll', constants)}\ndeclare void {pause.replace('i32 1', 'i32')}\n"
-    functions = ("graphc_enter", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
+    functions = ("graphc_enter", "graphc_step", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
     loaded = _compiled(text, functions, {})
     ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
     return loaded
@@ -164,7 +164,7 @@ def _compiled(text: str, exports: Sequence[str], imports: Mapping[str, int]) -> 
     return load(target().emit_object(module), exports, imports)
 
 
-# ---- doors: calling a step from Python ------------------------------------------------------------------------------
+# ---- doors: calling a step -------------------------------------------------------------------------------------------
 
 
 class _Method(ctypes.Structure):
@@ -191,46 +191,65 @@ class Slot:
     shape: int | None
 
 
-class Door:
-    """Calls a step from Python: `function()` is a builtin that takes the arrays; see graphc_enter in runtime.ll.
+class Code(Protocol):
+    """A step that lives as long as this does, and its address."""
 
-    step: its address. busy: the row of the table that is 1 while a thread is inside.
+    address: int
+
+
+class Door:
+    """Calls a step: `function()` is a builtin that takes the arrays; see graphc_enter in runtime.ll.
+
+    busy: the row of the table that is 1 while a thread is inside.
     kept: params and constants. written: those of them that the step changes.
+    grow: makes a larger arena, and tells whether it could; called when a step's status is `too_small`, while no other
+    thread is inside.
     """
 
     def __init__(
         self,
-        step: int,
+        code: Code,
         table: Array,
         busy: int,
         scalars: Array,
         slots: Sequence[Slot],
         kept: Sequence[Array],
         written: Sequence[Array],
+        grow: Callable[[], bool],
+        too_small: int,
     ) -> None:
         ends = [(array.ctypes.data, array.ctypes.data + array.nbytes) for array in written]
         ranges = np.array(ends, np.int64).reshape(-1, 2)
+        larger = ctypes.CFUNCTYPE(ctypes.c_int64)(grow)
         row = table.ctypes.data
-        self._head = [step, row, row + 8 * busy, scalars.ctypes.data]
-        self._tail = [sum(array.nbytes for array in kept), len(ranges), ranges.ctypes.data, len(slots)]
+        self._head = [code.address, row, row + 8 * busy, scalars.ctypes.data, len(scalars)]
+        self._head += [int(ctypes.cast(larger, ctypes.c_void_p).value or 0), too_small]
+        self._head += [sum(array.nbytes for array in kept), len(ranges), ranges.ctypes.data]
+        self._tail = [len(slots)]
         for slot in slots:
             shape = 0 if slot.shape is None else row + 8 * slot.shape
             self._tail += [id(slot.dtype), slot.ndim, slot.dtype.itemsize, row + 8 * slot.address, shape]
-        self._alive = (table, scalars, ranges, slots)
+        self._alive = (code, table, scalars, slots, tuple(kept), ranges, larger)
 
-    def function(self, losses: Array | None = None) -> Callable[..., Any]:
-        """Runs one step, or as many as `losses` (float64) is long, each of which stores its first scalar there."""
-        run = [1, 0, 0] if losses is None else [len(losses), 0, losses.ctypes.data]
+    def fields(self, results: Array | None = None) -> Fields:
+        """The door as runtime.ll reads it. `results`, float64 (steps, scalars), takes the scalars of as many steps."""
+        run = [1, 0] if results is None else [len(results), results.ctypes.data]
+        fields = np.array([*self._head, *run, *self._tail], np.int64).view(Fields)
+        fields.alive = (self._alive, results)
+        return fields
+
+    def function(self, results: Array | None = None) -> Callable[..., Any]:
+        """Runs one step, or as many as `results` is long; its answer is the first scalar, or a status."""
         method = _Method(b"step", runtime()["graphc_enter"], METH_FASTCALL, None)
-        fields = np.array([*self._head, *run, *self._tail], np.int64).view(_Fields)
-        fields.alive = (self._alive, method, losses)
+        fields = self.fields(results)
+        fields.alive = (fields.alive, method)
         new = ctypes.pythonapi.PyCFunction_NewEx
         new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         function: Callable[..., Any] = new(ctypes.addressof(method), fields, None)
         return function
 
 
-class _Fields(Array):
+class Fields(Array):
     """A door as runtime.ll reads it, with what must live as long."""
 
     alive: Any

@@ -1,4 +1,4 @@
-; What runs beneath the emitted code: the call from Python, and the threads. No Numba, compiled once a process.
+; What runs beneath the emitted code: the calls from Python and from native code, and the threads. No Numba, compiled once a process.
 ;
 ; A step is `i32 step(ptr result, ptr exception, i64 table)`, a tile function `i32 tile(ptr, ptr, i64 number, i64 table)`:
 ; Numba's calling convention. They raise nothing; a step's result is its status.
@@ -8,6 +8,8 @@ declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
+declare i32 @PyGILState_Check()
+declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare i32 @sched_yield()
 declare i32 @pthread_mutex_init(ptr, ptr)
 declare i32 @pthread_mutex_lock(ptr)
@@ -16,7 +18,7 @@ declare i32 @pthread_cond_init(ptr, ptr)
 declare i32 @pthread_cond_wait(ptr, ptr)
 declare i32 @pthread_cond_broadcast(ptr)
 
-; ---- a call from Python ---------------------------------------------------------------------------------------------
+; ---- a call ---------------------------------------------------------------------------------------------------------
 
 %Array = type { [{HEADER} x i8], ptr, i32, ptr, ptr, ptr, ptr, i32 } ; ..., data, ndim, shape, strides, base, dtype, flags
 
@@ -24,17 +26,19 @@ declare i32 @pthread_cond_broadcast(ptr)
 ; the table for its address, the rows for its shape (null for a result).
 %Slot = type { ptr, i64, i64, ptr, ptr }
 
-; step, table, busy, scalars, how many steps to run, how many ran, losses (one for each, or null), the bytes of what the
-; step keeps, how many ranges of memory it writes, where those are, how many arrays it takes, which.
-%Door = type { ptr, i64, ptr, ptr, i64, i64, ptr, i64, i64, ptr, i64, [0 x %Slot] }
+; step, table, busy, scalars, how many scalars, the function that makes a larger arena, the status that asks for it, the
+; bytes of what the step keeps, how many ranges of memory it writes, where those are, how many steps to run, where the
+; scalars of each go (null: nowhere, where there is one step and one scalar), how many arrays it takes, which.
+%Door = type { ptr, i64, ptr, ptr, i64, ptr, i64, i64, i64, ptr, i64, ptr, i64, [0 x %Slot] }
 
 ; A builtin function whose `self` is a NumPy array that holds a Door. Returns the first scalar result as a float, or an
 ; int: the status, {UNSUITABLE} for arrays that Python must see to, {IS_BUSY} for a step
 ; that another thread runs.
 define ptr @graphc_enter(ptr %self, ptr %arrays, i64 %given) {
+  %scalar = alloca double
   %at = getelementptr %Array, ptr %self, i64 0, i32 1
   %door = load ptr, ptr %at
-  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 10
+  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 12
   %wanted = load i64, ptr %wanted.at
   %agree = icmp eq i64 %given, %wanted
   br i1 %agree, label %binding, label %unsuitable
@@ -55,7 +59,7 @@ each:
 bind:
   %array.at = getelementptr ptr, ptr %arrays, i64 %n
   %array = load ptr, ptr %array.at
-  %slot = getelementptr %Door, ptr %door, i64 0, i32 11, i64 %n
+  %slot = getelementptr %Door, ptr %door, i64 0, i32 13, i64 %n
   %size = call i64 @bind(ptr %door, ptr %slot, ptr %array)
   %bytes.next = add i64 %bytes, %size
   %fits = icmp sge i64 %size, 0
@@ -66,6 +70,12 @@ bound:
   br label %each
 
 ready: ; other Python threads run meanwhile if it is worth their while
+  %steps.at = getelementptr %Door, ptr %door, i64 0, i32 10
+  %steps = load i64, ptr %steps.at
+  %results.at = getelementptr %Door, ptr %door, i64 0, i32 11
+  %results.given = load ptr, ptr %results.at
+  %unread = icmp eq ptr %results.given, null
+  %results = select i1 %unread, ptr %scalar, ptr %results.given
   %kept.at = getelementptr %Door, ptr %door, i64 0, i32 7
   %kept = load i64, ptr %kept.at
   %touched = add i64 %kept, %bytes
@@ -73,25 +83,22 @@ ready: ; other Python threads run meanwhile if it is worth their while
   br i1 %long, label %unlocked, label %locked
 
 locked:
-  %status.locked = call i64 @run_steps(ptr %door)
+  %status.locked = call i64 @run_and_leave(ptr %door, i64 %steps, ptr %results)
   br label %finish
 
 unlocked:
   %thread = call ptr @PyEval_SaveThread()
-  %status.unlocked = call i64 @run_steps(ptr %door)
+  %status.unlocked = call i64 @run_and_leave(ptr %door, i64 %steps, ptr %results)
   call void @PyEval_RestoreThread(ptr %thread)
   br label %finish
 
 finish:
   %status = phi i64 [ %status.locked, %locked ], [ %status.unlocked, %unlocked ]
-  %scalars.at = getelementptr %Door, ptr %door, i64 0, i32 3
-  %scalars = load ptr, ptr %scalars.at
-  %first = load double, ptr %scalars
-  store atomic i64 0, ptr %busy release, align 8
   %failed = icmp ne i64 %status, 0
   br i1 %failed, label %answer, label %loss
 
 loss:
+  %first = load double, ptr %results
   %float = call ptr @PyFloat_FromDouble(double %first)
   ret ptr %float
 
@@ -109,6 +116,74 @@ answer:
   %code = phi i64 [ %status, %finish ], [ {UNSUITABLE}, %unsuitable ], [ {IS_BUSY}, %occupied ]
   %int = call ptr @PyLong_FromLong(i64 %code)
   ret ptr %int
+}
+
+; Of an array or a number that native code gives: its address, and its shape.
+%Given = type { i64, ptr }
+
+; A call from native code, whose types are known to fit: one step. Stores the scalar results, and returns the status or
+; {UNSUITABLE} for an input that lies where the step writes. Waits while another thread runs the step; whoever holds the
+; GIL lets others have it meanwhile, since that thread may need it.
+define i64 @graphc_step(ptr %door, ptr %given, ptr %results) {
+  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 12
+  %wanted = load i64, ptr %wanted.at
+  %busy.at = getelementptr %Door, ptr %door, i64 0, i32 2
+  %busy = load ptr, ptr %busy.at
+  br label %wait
+
+wait:
+  %turns = phi i64 [ 0, %0 ], [ %turns.next, %pause ], [ 0, %yield ], [ 0, %unlock ]
+  %was = atomicrmw xchg ptr %busy, i64 1 acquire
+  %free = icmp eq i64 %was, 0
+  br i1 %free, label %each, label %occupied
+
+occupied:
+  %turns.next = add i64 %turns, 1
+  %tired = icmp ugt i64 %turns, {SPINS}
+  br i1 %tired, label %patience, label %pause
+
+pause:
+  call void {PAUSE}
+  br label %wait
+
+patience:
+  %holds = call i32 @PyGILState_Check()
+  %holds.it = icmp ne i32 %holds, 0
+  br i1 %holds.it, label %unlock, label %yield
+
+unlock:
+  %thread = call ptr @PyEval_SaveThread()
+  %yielded.unlocked = call i32 @sched_yield()
+  call void @PyEval_RestoreThread(ptr %thread)
+  br label %wait
+
+yield:
+  %yielded = call i32 @sched_yield()
+  br label %wait
+
+each:
+  %n = phi i64 [ 0, %wait ], [ %n.next, %place ]
+  %all = icmp eq i64 %n, %wanted
+  br i1 %all, label %ready, label %place
+
+place:
+  %slot = getelementptr %Door, ptr %door, i64 0, i32 13, i64 %n
+  %data.at = getelementptr %Given, ptr %given, i64 %n, i32 0
+  %data = load i64, ptr %data.at
+  %shape.at = getelementptr %Given, ptr %given, i64 %n, i32 1
+  %shape = load ptr, ptr %shape.at
+  %size = call i64 @place(ptr %door, ptr %slot, i64 %data, ptr %shape)
+  %n.next = add i64 %n, 1
+  %fits = icmp sge i64 %size, 0
+  br i1 %fits, label %each, label %unfit
+
+ready:
+  %status = call i64 @run_and_leave(ptr %door, i64 1, ptr %results)
+  ret i64 %status
+
+unfit:
+  store atomic i64 0, ptr %busy release, align 8
+  ret i64 {UNSUITABLE}
 }
 
 ; Writes an array's address and shape into the table, and returns its bytes; -1 if the native code cannot take it as it is.
@@ -140,6 +215,18 @@ look:
 take:
   %data.at = getelementptr %Array, ptr %array, i64 0, i32 1
   %data = load i64, ptr %data.at
+  %shape.at = getelementptr %Array, ptr %array, i64 0, i32 3
+  %shape = load ptr, ptr %shape.at
+  %bytes = call i64 @place(ptr %door, ptr %slot, i64 %data, ptr %shape)
+  ret i64 %bytes
+
+no:
+  ret i64 -1
+}
+
+; Writes the address and the shape of an array that fits into the table, and returns the bytes of an input, 0 for a
+; result; -1 for an input that lies in memory which the step writes: it would change while it is read.
+define internal i64 @place(ptr %door, ptr %slot, i64 %data, ptr %shape) {
   %address.at = getelementptr %Slot, ptr %slot, i64 0, i32 3
   %address = load ptr, ptr %address.at
   store i64 %data, ptr %address
@@ -149,8 +236,8 @@ take:
   br i1 %is.result, label %yes, label %input
 
 input:
-  %shape.at = getelementptr %Array, ptr %array, i64 0, i32 3
-  %shape = load ptr, ptr %shape.at
+  %ndim.at = getelementptr %Slot, ptr %slot, i64 0, i32 1
+  %ndim = load i64, ptr %ndim.at
   %itemsize.at = getelementptr %Slot, ptr %slot, i64 0, i32 2
   %itemsize = load i64, ptr %itemsize.at
   br label %axes
@@ -170,7 +257,7 @@ measure:
   %axis.next = add i64 %axis, 1
   br label %axes
 
-apart: ; an input that lies in memory which the step writes would change while it is read
+apart:
   %end = add i64 %data, %bytes
   %count.at = getelementptr %Door, ptr %door, i64 0, i32 8
   %count = load i64, ptr %count.at
@@ -195,53 +282,60 @@ range:
   br i1 %overlap, label %no, label %ranges.each
 
 yes:
-  %fitting = phi i64 [ 0, %take ], [ %bytes, %ranges.each ]
+  %fitting = phi i64 [ 0, %0 ], [ %bytes, %ranges.each ]
   ret i64 %fitting
 
 no:
   ret i64 -1
 }
 
-; Runs the step as often as the door says; the first status that is not 0 ends it.
-define internal i64 @run_steps(ptr %door) {
+; Runs the step so many times, stores the scalars of each, and lets other threads enter. The first status that is not 0
+; ends it and is returned; but where the arena is too small, a larger one is made and the step repeated.
+define internal i64 @run_and_leave(ptr %door, i64 %steps, ptr %results) {
   %result = alloca i64
   %exception = alloca ptr
   %step = load ptr, ptr %door
   %table.at = getelementptr %Door, ptr %door, i64 0, i32 1
   %table = load i64, ptr %table.at
+  %busy.at = getelementptr %Door, ptr %door, i64 0, i32 2
+  %busy = load ptr, ptr %busy.at
   %scalars.at = getelementptr %Door, ptr %door, i64 0, i32 3
   %scalars = load ptr, ptr %scalars.at
-  %steps.at = getelementptr %Door, ptr %door, i64 0, i32 4
-  %steps = load i64, ptr %steps.at
-  %done.at = getelementptr %Door, ptr %door, i64 0, i32 5
-  %losses.at = getelementptr %Door, ptr %door, i64 0, i32 6
-  %losses = load ptr, ptr %losses.at
-  %unread = icmp eq ptr %losses, null
+  %count.at = getelementptr %Door, ptr %door, i64 0, i32 4
+  %count = load i64, ptr %count.at
+  %grow.at = getelementptr %Door, ptr %door, i64 0, i32 5
+  %grow = load ptr, ptr %grow.at
+  %too.small.at = getelementptr %Door, ptr %door, i64 0, i32 6
+  %too.small = load i64, ptr %too.small.at
+  %bytes = mul i64 %count, 8
   br label %each
 
 each:
-  %n = phi i64 [ 0, %0 ], [ %n.next, %next ]
+  %n = phi i64 [ 0, %0 ], [ %n, %grown ], [ %n.next, %read ]
   %ignored = call i32 %step(ptr %result, ptr %exception, i64 %table)
   %status = load i64, ptr %result
-  %ok = icmp eq i64 %status, 0
-  br i1 %ok, label %done, label %end
+  %is.short = icmp eq i64 %status, %too.small
+  br i1 %is.short, label %grown, label %ran
 
-done:
-  br i1 %unread, label %next, label %read
+grown:
+  %larger = call i64 %grow()
+  %repeat = icmp ne i64 %larger, 0
+  br i1 %repeat, label %each, label %end
+
+ran:
+  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %read, label %end
 
 read:
-  %loss = load double, ptr %scalars
-  %loss.at = getelementptr double, ptr %losses, i64 %n
-  store double %loss, ptr %loss.at
-  br label %next
-
-next:
+  %offset = mul i64 %n, %bytes
+  %into = getelementptr i8, ptr %results, i64 %offset
+  call void @llvm.memcpy.p0.p0.i64(ptr %into, ptr %scalars, i64 %bytes, i1 false)
   %n.next = add i64 %n, 1
-  store i64 %n.next, ptr %done.at
   %more = icmp ult i64 %n.next, %steps
   br i1 %more, label %each, label %end
 
 end:
+  store atomic i64 0, ptr %busy release, align 8
   ret i64 %status
 }
 
