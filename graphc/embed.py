@@ -197,7 +197,9 @@ def _taken(value, dtype, ndim, wish, where):
         raise InputError(f"{wish}, got {kind.ndim} axes {remark}")
     if not fits:
         got = f"{kind}" if is_number else f"dtype {kind.dtype}"
-        raise InputError(f"{wish}, got {got}, which cannot be cast safely; cast it if you mean it {remark}")
+        raise InputError(
+            f"{wish}, got {got}, which cannot be cast safely; cast it to np.{wanted.name} if you mean it {remark}"
+        )
     if is_number:
         return _as_number(wanted, isinstance(kind, types.Integer), f"{wish}, got an integer that is none {remark}")
     return _as_array(wanted, kind.dtype == from_dtype(wanted) and kind.layout == "C" and kind.aligned)

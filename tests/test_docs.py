@@ -7,6 +7,7 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +34,20 @@ def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, f
     assert names["count"].value == 0.0  # type: ignore[attr-defined]
     exec(compile(layers, "train.py", "exec"), names)
     assert names["classes"](x=names["images"]).shape == (128,)  # type: ignore[operator]
+
+
+def test_the_readmes_native_loop_runs(jit_mode, fused: None) -> None:
+    first, native = blocks(README)[0], next(block for block in blocks(README) if "@numba.njit" in block)
+    names: dict[str, Any] = {}
+    exec(compile(first, "train.py", "exec"), names)
+    before = names["W2"].value.copy()
+    exec(compile(native, "train.py", "exec"), names)
+    assert not np.array_equal(names["W2"].value, before)
+    order = np.arange(70)
+    batches = (order[:32], order[32:64], order[64:])
+    names["step"].optimizer.lr = 0.0
+    total = names["epoch"](names["images"], names["labels"], order)
+    assert total == sum(names["step"](names["images"][each], names["labels"][each]) for each in batches)
 
 
 def test_the_readmes_error_is_the_error(python_mode) -> None:
