@@ -186,6 +186,8 @@ from graphc.optim import SGD as SGD, Optimizer as Optimizer
 from graphc.passes.differentiate import grad as grad
 from graphc.reference import evaluate as evaluate
 from graphc.state import Param as Param, input as input, param as param
+from graphc.training.history import History as History
+from graphc.training.stopping import EarlyStopping as EarlyStopping
 
 abs = absolute
 __version__ = "0.1.0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ def as_input(node: Node, value: Any) -> Array:
         and value.flags.aligned
     ):
         return value
+    return np.require(fitting(node, value), node.dtype, ["C", "ALIGNED"])
+
+
+def fitting(node: Node, value: Any) -> Array:
+    """`value` as an array with the node's axes, of a dtype that may be cast to the node's; InputError if it is none."""
     array = _as_array(node, value)
     if array.ndim != node.ndim:
         raise InputError(
@@ -38,7 +44,25 @@ def as_input(node: Node, value: Any) -> Array:
             f"input {node.name} wants {node.type}, got dtype {array.dtype}, which cannot be cast safely; "
             f"say so if you mean it: {node.name}.astype({node.dtype.name!r}) ({node.where})"
         )
-    return np.require(array, node.dtype, ["C", "ALIGNED"])
+    return array
+
+
+def in_order(name: str, inputs: Sequence[Node], args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    """The values of a call of the function `name` in the order of its inputs; InputError if they are not those."""
+    names = [str(node.name) for node in inputs]
+    if len(args) > len(names):
+        raise InputError(f"{name} takes {len(names)} inputs ({', '.join(names)}), got {len(args)}")
+    given = dict(zip(names, args, strict=False))
+    for key, value in kwargs.items():
+        if key not in names:
+            raise InputError(f"{name} has no input {key!r}; its inputs are {', '.join(names)}")
+        if key in given:
+            raise InputError(f"input {key} is given twice")
+        given[key] = value
+    missing = [key for key in names if key not in given]
+    if missing:
+        raise InputError(f"{name} also wants {', '.join(missing)}; its inputs are {', '.join(names)}")
+    return [given[key] for key in names]
 
 
 def _as_array(node: Node, value: Any) -> Array:

@@ -20,7 +20,12 @@ class GraphError(GraphcError, ValueError):
 
 
 class InputError(GraphcError, ValueError):
-    """An array that a call cannot use: wrong name, rank, size or dtype, or a label outside its range."""
+    """An array that a call cannot use: wrong name, rank, size or dtype, or a label outside its range.
+
+    found: for such a label, the node whose value it is in, and its position there.
+    """
+
+    found: tuple[object, tuple[int, ...]] | None = None
 
 
 class NonFiniteError(GraphcError, ArithmeticError):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphc.arguments import as_input
+from graphc.arguments import as_input, in_order
 from graphc.backend import emit
 from graphc.backend.build import Interpreted, build
 from graphc.errors import GraphcError, InputError, NonFiniteError
@@ -19,12 +20,16 @@ from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
 from graphc.passes import GRAPH_PASSES, fuse, plan, tile
-from graphc.reference import concrete_shape, in_structure, run, told
+from graphc.reference import concrete_shape, flattened, in_structure, run, told
+from graphc.request import graph_of
 from graphc.runtime import native
 from graphc.runtime.openblas import single_threaded
 from graphc.runtime.threads import start, usable
 from graphc.sizes import evaluate
 from graphc.state import Param
+from graphc.training.fit import Callback, fit
+from graphc.training.history import History
+from graphc.training.step import Step
 from graphc.verify import verify
 
 Array = np.ndarray[Any, Any]
@@ -87,6 +92,7 @@ class Function:
         self._axis_of = axis_of_each_size(self.inputs)
         self._lock = threading.Lock()
         self._njit: Callable[..., Any] | None = None
+        self._measured: dict[tuple[Node, ...], Function] = {}
         self._bind_memory()
 
     def _bind_memory(self) -> None:
@@ -96,6 +102,7 @@ class Function:
         self._told = np.zeros((1, len(self._scalars)))
         self._memory = [_live_array(buffer.node) for buffer in program.stored]
         self._table = np.zeros(rows.count, np.int64)
+        self._busy = self._table[emit.BUSY : emit.BUSY + 1]
         self._table[emit.SCALARS] = self._scalars.ctypes.data
         self._table[emit.THREADS] = self.threads
         for buffer, array in zip(program.stored, self._memory, strict=True):
@@ -104,16 +111,16 @@ class Function:
             native.Slot(buffer.type.dtype, len(buffer.type.shape), rows.address[buffer], rows.shape.get(buffer))
             for buffer in (*program.inputs, *emit.array_results(self._plan))
         ]
-        updated = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
+        self._written = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
         self._arena = Arena(self._plan, self._table)
         self._door = native.Door(
             self._code,
             self._table,
-            emit.BUSY,
+            self._busy,
             self._scalars,
             slots,
             self._memory,
-            updated,
+            self._written,
             self._arena.grow,
             emit.ARENA_TOO_SMALL,
         )
@@ -182,24 +189,12 @@ class Function:
                 raise self._error(status, arrays)
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
-        values = args if not kwargs and len(args) == len(self.inputs) else self._in_order(args, kwargs)
+        values = (
+            args
+            if not kwargs and len(args) == len(self.inputs)
+            else in_order(self._graph.name, self.inputs, args, kwargs)
+        )
         return [as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
-
-    def _in_order(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        names = [str(node.name) for node in self.inputs]
-        if len(args) > len(names):
-            raise InputError(f"{self._graph.name} takes {len(names)} inputs ({', '.join(names)}), got {len(args)}")
-        given = dict(zip(names, args, strict=False))
-        for name, value in kwargs.items():
-            if name not in names:
-                raise InputError(f"{self._graph.name} has no input {name!r}; its inputs are {', '.join(names)}")
-            if name in given:
-                raise InputError(f"input {name} is given twice")
-            given[name] = value
-        missing = [name for name in names if name not in given]
-        if missing:
-            raise InputError(f"{self._graph.name} also wants {', '.join(missing)}; its inputs are {', '.join(names)}")
-        return [given[name] for name in names]
 
     def _told_sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
         """Each symbolic size's value by the first axis that has it; others may disagree."""
@@ -260,10 +255,102 @@ class Function:
         position = tuple(int(at) for at in np.argwhere(outside)[0])
         what = "index" if guard.limit.from_end else "label"
         hint = "" if guard.limit.from_end else "labels count from 0; "
-        return InputError(
+        error = InputError(
             f"{what} {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
             f"{guard.limit.range(size)}; {hint}no param has changed ({guard.watched.where})"
         )
+        error.found = guard.watched, position
+        return error
+
+    # ---- training ---------------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        batch_size: int = 32,
+        epochs: int = 1,
+        shuffle: bool = True,
+        seed: int = 0,
+        validation: Any = None,
+        metrics: Mapping[str, Node] | None = None,
+        callbacks: Iterable[Callback] = (),
+        progress: bool | None = None,
+    ) -> History:
+        """Trains on mini-batches: rows are shuffled, gathered and cast, and steps run, in one native loop.
+
+        data: a dict of arrays by input, or a tuple in the order of `inputs`. Inputs that share the leading symbolic
+        size are cut into batches along it; others are given to each step as they are. The last batch of an epoch may be
+        smaller. Without a symbolic one, inputs of the leading size `batch_size` are cut, and it has to divide the rows.
+        Arrays keep their dtype (uint8 images, a memory map): each batch is cast as a call would cast it. Or an iterable
+        of batches, each a dict or a tuple; it is iterated in each epoch, and batch_size, shuffle and seed say nothing.
+        shuffle, seed: the order of the rows follows from the seed and the epoch's number in this call.
+        validation: data like `data`; its loss is measured after each epoch as `val_loss`, and so are the metrics.
+        metrics: scalars by name over the same inputs, on the training data if there is no validation. Each is a mean
+        over batches, weighted by samples; as the validation loss it is measured without dropout (`nn.inference`).
+        callbacks: each is called with (epoch, history) after each epoch, counted from 1; a true result ends training.
+        progress: on stderr a bar in a terminal or notebook, else a line an epoch; False for none.
+
+        Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
+        anything has changed; what a step raises says which step it was, with the params as they were before it.
+        """
+        loss = next(iter(flattened(self.outputs)), None)
+        if loss is None or loss.shape or not self._written:
+            raise InputError(
+                f"fit trains a function whose first output is a scalar loss; {self._graph.name} returns {self.outputs} "
+                f"and updates {len(self._written)} params: gc.compile(loss, optimizer=gc.SGD(lr=0.1))"
+            )
+        return fit(
+            self._step,
+            loss,
+            self._measuring,
+            data,
+            batch_size=batch_size,
+            epochs=epochs,
+            shuffle=shuffle,
+            seed=seed,
+            validation=validation,
+            metrics=metrics,
+            callbacks=callbacks,
+            progress=progress,
+        )
+
+    def _measuring(self, scalars: Mapping[str, Node]) -> Step:
+        """The step of a function of the same inputs that computes these nodes; compiled once."""
+        key = tuple(scalars.values())
+        if key not in self._measured:
+            graph = graph_of(list(key), self.inputs, name="metrics")
+            self._measured[key] = Function(graph, list(key), None, self.threads)
+        return self._measured[key]._step
+
+    @functools.cached_property
+    def _step(self) -> Step:
+        program, rows = self._plan.program, emit.rows_of(self._plan)
+        return Step(
+            name=self._graph.name,
+            inputs=self.inputs,
+            outputs=len(emit.scalar_results(self._plan)),
+            code=self._code,
+            table=self._table,
+            busy=self._busy,
+            scalars=self._scalars,
+            end=rows.slots,
+            input_rows=tuple((rows.address[buffer], rows.shape[buffer]) for buffer in program.inputs),
+            result_rows=tuple(rows.address[buffer] for buffer in emit.array_results(self._plan)),
+            written=self._written,
+            lock=self._lock,
+            call=self._scalars_of,
+            results=self._new_results,
+            check=self._sizes,
+            grow=self._arena.grow,
+            error=self._error,
+        )
+
+    def _scalars_of(self, arrays: Sequence[Array]) -> Array:
+        """Runs the step on arrays of its own types; its scalar results."""
+        with self._lock:
+            self._run(self._enter_locked, arrays, self._new_results(arrays))
+            return np.array(self._told[0])
 
     @property
     def njit(self) -> Callable[..., Any]:

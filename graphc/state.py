@@ -37,7 +37,7 @@ LINE = 64
 """Bytes of a cache line, and of the widest vector: a matrix that starts with one is multiplied up to twice as fast."""
 
 
-def _aligned(value: Array) -> Array:
+def aligned(value: Array) -> Array:
     """A copy that starts with a cache line."""
     memory = np.empty(value.nbytes + LINE, np.uint8)
     start = -memory.ctypes.data % LINE
@@ -57,7 +57,7 @@ class Param(Node):
 
     def __init__(self, name: str, value: Array, trainable: bool) -> None:
         super().__init__(PARAM, (), (), TensorType(value.dtype, value.shape), _checked(name))
-        object.__setattr__(self, "_value", _aligned(value))
+        object.__setattr__(self, "_value", aligned(value))
         object.__setattr__(self, "trainable", trainable)
         object.__setattr__(self, "next_value", None)
 

@@ -21,14 +21,16 @@ FLOORS = (
     ("ops",),
     ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
-    ("embed",),
+    ("embed", "request", "training"),
     ("function",),
     ("compiler", "gradcheck"),
     ("__init__",),
     ("fuzz",),
     ("__main__",),
 )
-NUMBA_OR_LLVM = ("jit.py", "blas.py", "llvm.py", "primitives.py", "tiles.py", "native.py", "cache.py", "embed.py")
+NUMBA_OR_LLVM = (
+    *("jit.py", "blas.py", "llvm.py", "primitives.py", "shuffle.py", "tiles.py", "native.py", "cache.py", "embed.py"),
+)
 TOOLS = ("fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -78,8 +80,9 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
             assert ast.unparse(node.value) != "OPS", ast.unparse(node)
 
 
-# Public names; the op table, which grows with NumPy; what is built on it; tools; a face of a step; what runs beneath.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "gradcheck", "fuzz", "__main__", "embed", "runtime")
+# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a face of a step; what runs
+# beneath.
+LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__", "embed", "runtime")
 FUNCTIONS = ("elementary.py", "llvm.py")
 
 

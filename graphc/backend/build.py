@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime import cache
-from graphc.runtime.native import Loaded, assembly, load, products, runtime
+from graphc.runtime.native import STEP, Loaded, assembly, load, products, runtime
 
 RAISED = -3
 """The status of a step that runs as Python and has raised an exception."""
@@ -56,8 +56,7 @@ class Interpreted:
                 self.error, result[0] = error, RAISED
             return 0
 
-        convention = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, ctypes.c_int64)
-        self._callback = convention(call)
+        self._callback = STEP(call)
         self.address = int(ctypes.cast(self._callback, ctypes.c_void_p).value or 0)
 
     def llvm(self) -> str:
@@ -66,18 +65,18 @@ class Interpreted:
     assembly = llvm
 
 
-def build(source: str, name: str) -> Machine | Interpreted:
-    """The step of an emitted module. Numba is imported only if it has to compile."""
+def build(source: str, name: str, function: str = "step") -> Machine | Interpreted:
+    """A function of an emitted module. Numba is imported only if it has to compile."""
     if _jit_is_off():
         from graphc.backend.jit import module
 
-        return Interpreted(module(source, name)["step"])
+        return Interpreted(module(source, name)[function])
     key = cache.key_of(source, Path(__file__).parent)
     entry, told = cache.find(key)
     if entry is None:
         from graphc.backend.jit import jit
 
-        entry = jit(source, name)
+        entry = jit(source, name, function)
         cache.keep(key, entry)
     return Machine(entry, told)
 

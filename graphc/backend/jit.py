@@ -67,9 +67,9 @@ def module(source: str, name: str) -> dict[str, Any]:
     return names
 
 
-def jit(source: str, name: str) -> Entry:
-    """The step of an emitted module, compiled."""
-    step = module(source, name)["step"]
+def jit(source: str, name: str, function: str = "step") -> Entry:
+    """A function of an emitted module that takes the address of its table, compiled."""
+    step = module(source, name)[function]
     with global_compiler_lock, _front_end_only():
         step.compile((types.int64,))
         (result,) = step.overloads.values()

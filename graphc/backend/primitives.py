@@ -14,6 +14,7 @@ from numba.extending import overload
 from numba.np import arrayobj
 
 from graphc.backend.llvm import code_of
+from graphc.runtime.native import STEP
 
 Array = np.ndarray[Any, Any]
 
@@ -198,6 +199,22 @@ def _array_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     array = context.make_array(kind)(context, builder)
     arrayobj.populate_array(array, data, shape, strides, itemsize, None)
     return array._getvalue()
+
+
+def run_step(code: int, table: int) -> int:
+    """The status of the step whose code and table lie at these addresses."""
+    status = ctypes.c_int64()
+    STEP(int(code))(ctypes.byref(status), None, int(table))
+    return status.value
+
+
+@code_of(run_step, lambda code, table: types.int64)
+def _run_step(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
+    step = ir.FunctionType(ir.IntType(32), [word.as_pointer(), pointer.as_pointer(), word])
+    status, exception = cgutils.alloca_once(builder, word), cgutils.alloca_once(builder, pointer)
+    builder.call(builder.inttoptr(args[0], step.as_pointer()), [status, exception, args[1]])
+    return builder.load(status)
 
 
 def rows(matrix: Any, start: int, stop: int) -> Any:

@@ -21,7 +21,6 @@ import numpy as np
 
 import graphc as gc
 from graphc.backend.jit import as_python
-from graphc.compiler import graph_of
 from graphc.errors import GraphcError
 from graphc.fuzz import script
 from graphc.fuzz.bounds import distance, spread, ulps
@@ -31,6 +30,7 @@ from graphc.graph import Graph, Guard
 from graphc.ir import INPUT, Node
 from graphc.passes import GRAPH_PASSES
 from graphc.reference import concrete_shape, run, run_step
+from graphc.request import graph_of
 from graphc.verify import verify
 
 HUGE = 1e6

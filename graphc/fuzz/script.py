@@ -97,7 +97,7 @@ def passing(built: Built, passes: int, at: int, bound: float) -> list[str]:
     outputs = ", ".join([*(f"n{each}" for each in recipe.outputs), "*(value for _, value in updates)"])
     outputs = ", ".join([outputs, *(f"n{each}" for each in recipe.inputs)])
     return [
-        "from graphc.compiler import graph_of",
+        "from graphc.request import graph_of",
         "from graphc.passes import GRAPH_PASSES",
         "from graphc.reference import run_step",
         "",

@@ -31,6 +31,10 @@ PAUSE = {"x86_64": "@llvm.x86.sse2.pause()", "AMD64": "@llvm.x86.sse2.pause()", 
 PAUSE["arm64"] = PAUSE["aarch64"]
 
 
+STEP = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.POINTER(ctypes.c_int64), ctypes.c_void_p, ctypes.c_int64)
+"""A step as native code calls it: where its status goes, where an exception would, its table."""
+
+
 @dataclass(frozen=True)
 class Loaded:
     """Code in memory: the addresses of its exported functions. It is unloaded when nothing holds this."""
@@ -200,36 +204,38 @@ class Code(Protocol):
 class Door:
     """Calls a step: `function()` is a builtin that takes the arrays; see graphc_enter in runtime.ll.
 
-    busy: the row of the table that is 1 while a thread is inside.
-    kept: params and constants. written: those of them that the step changes.
+    busy: the word that is 1 while a thread is inside. kept: params and constants. written: those of them that the step
+    changes.
     grow: makes a larger arena, and tells whether it could; called when a step's status is `too_small`, while no other
     thread is inside.
+    long: whether other Python threads run meanwhile even if the arrays are small.
     """
 
     def __init__(
         self,
         code: Code,
         table: Array,
-        busy: int,
+        busy: Array,
         scalars: Array,
         slots: Sequence[Slot],
         kept: Sequence[Array],
         written: Sequence[Array],
         grow: Callable[[], bool],
         too_small: int,
+        long: bool = False,
     ) -> None:
         ends = [(array.ctypes.data, array.ctypes.data + array.nbytes) for array in written]
         ranges = np.array(ends, np.int64).reshape(-1, 2)
         larger = ctypes.CFUNCTYPE(ctypes.c_int64)(grow)
         row = table.ctypes.data
-        self._head = [code.address, row, row + 8 * busy, scalars.ctypes.data, len(scalars)]
+        self._head = [code.address, row, busy.ctypes.data, scalars.ctypes.data, len(scalars)]
         self._head += [int(ctypes.cast(larger, ctypes.c_void_p).value or 0), too_small]
-        self._head += [sum(array.nbytes for array in kept), len(ranges), ranges.ctypes.data]
+        self._head += [sum(array.nbytes for array in kept) + long * (LONG + 1), len(ranges), ranges.ctypes.data]
         self._tail = [len(slots)]
         for slot in slots:
             shape = 0 if slot.shape is None else row + 8 * slot.shape
             self._tail += [id(slot.dtype), slot.ndim, slot.dtype.itemsize, row + 8 * slot.address, shape]
-        self._alive = (code, table, scalars, slots, tuple(kept), ranges, larger)
+        self._alive = (code, table, busy, scalars, slots, tuple(kept), ranges, larger)
 
     def fields(self, results: Array | None = None) -> Fields:
         """The door as runtime.ll reads it. `results`, float64 (steps, scalars), takes the scalars of as many steps."""

@@ -1,0 +1,192 @@
+"""One epoch: the native loop over arrays, or an ordinary call for each batch of an iterable."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from graphc.arguments import as_input
+from graphc.backend.build import Interpreted, Machine, build
+from graphc.backend.emit import ARENA_TOO_SMALL
+from graphc.errors import GraphcError, InputError
+from graphc.runtime import native
+from graphc.state import aligned
+from graphc.training.data import Rows, batch_sizes, batch_symbol, values_of
+from graphc.training.interrupts import held
+from graphc.training.loop import EPOCH, FIRST, STEPS, Cut, emit
+from graphc.training.step import Step
+
+Array = np.ndarray[Any, Any]
+Tell = Callable[[int, int], None]
+
+RESPONSE = 0.1
+"""Seconds of native code after which Python looks whether to stop."""
+
+BUSY_WAIT = 1e-5
+"""Seconds between two looks at a step that another thread runs."""
+
+MOST_ROWS = 1 << 31
+"""The most rows that can be shuffled: a word of 32 random bits times their number is an int64."""
+
+
+class ArrayBatches:
+    """Batches of arrays' rows: shuffled, gathered, cast and run in native code.
+
+    what: a batch's name in an error. shuffled: in another order each epoch, which follows from `seed` and the epoch.
+    """
+
+    def __init__(
+        self, step: Step, rows: Rows, batch_size: int, what: str = "batch", shuffled: bool = False, seed: int = 0
+    ) -> None:
+        if shuffled and rows.count > MOST_ROWS:
+            raise InputError(f"at most {MOST_ROWS} rows can be shuffled, got {rows.count}; say shuffle=False")
+        self.samples: int | None = rows.count
+        self._step, self._rows, self._what, self._shuffled = step, rows, what, shuffled
+        self._batch = min(batch_size, rows.count)
+        cuts = [self._cut(at) for at in rows.batched]
+        self._code = _code(step, emit(cuts, shuffled))
+        self._kept, self._totals = step.table.copy(), np.zeros(step.outputs)
+        self._order = np.zeros(rows.count if shuffled else 0, np.int64)
+        self._alive = self._bind_whole()
+        batched = [word for at, cut in zip(rows.batched, cuts, strict=True) for word in self._bind(at, cut)]
+        self._table = np.array([*self._head(seed), *batched], np.int64)
+        door = native.Door(
+            *(self._code, self._table, step.busy, step.scalars, (), (), ()), step.grow, ARENA_TOO_SMALL, long=True
+        )
+        self._enter = door.function(np.zeros((1, len(step.scalars))))
+        self._share = 1
+
+    def epoch(self, number: int, tell: Tell) -> list[float]:
+        """Runs all batches; the mean of each scalar result over the samples.
+
+        tell(steps, samples): called for what was done, each 0.1 s. Raises what a step raises, saying which one, and
+        KeyboardInterrupt after a whole number of steps.
+        """
+        self._table[FIRST], self._table[EPOCH], self._totals[:] = 0, number, 0
+        while self._table[FIRST] < self._rows.count:
+            with held():
+                before, start = int(self._table[FIRST]), time.perf_counter()
+                self._table[STEPS] = self._share
+                status = self._run()
+                samples = int(self._table[FIRST]) - before
+                steps = -(-samples // self._batch)
+                tell(steps, samples)
+                if status:
+                    raise self._error(status, number)
+                possible = int(steps * RESPONSE / (time.perf_counter() - start))
+                self._share = max(1, min(2 * self._share, possible))
+        return [float(total) / self._rows.count for total in self._totals]
+
+    def _run(self) -> int:
+        """Runs as many steps as the table says; 0, or the status of the one that ended it."""
+        with self._step.lock:
+            while (status := self._enter()) == native.IS_BUSY and type(status) is int:
+                time.sleep(BUSY_WAIT)
+        return 0 if type(status) is float else int(status)
+
+    def _chosen(self) -> Any:
+        """The rows of the next batch."""
+        first = int(self._table[FIRST])
+        batch = slice(first, first + self._batch)
+        return self._order[batch] if self._shuffled else batch
+
+    def _error(self, status: int, epoch: int) -> Exception:
+        """Why the next batch's step left early."""
+        if self._code.error is not None:
+            raise self._code.error
+        chosen = self._chosen()
+        arrays = [as_input(node, each) for node, each in zip(self._step.inputs, self._rows.of(chosen), strict=True)]
+        error = self._step.error(status, arrays)
+        number = 1 + int(self._table[FIRST]) // self._batch
+        place = f"{self._what} {number} of epoch {epoch}"
+        if isinstance(error, InputError) and error.found is not None:
+            node, position = error.found
+            if position and node in [self._step.inputs[at] for at in self._rows.batched]:
+                place += f" (row {np.arange(self._rows.count)[chosen][position[0]]} of the data)"
+        return _located(error, place)
+
+    # ---- the loop's table -------------------------------------------------------------------------------------------
+
+    def _cut(self, at: int) -> Cut:
+        """How an input's batch is made: in place if it lies there as the step wants it, and no step changes it."""
+        node, array = self._step.inputs[at], self._rows.arrays[at]
+        as_it_is = array.dtype == node.dtype and array.flags.c_contiguous and not self._shuffled
+        if as_it_is and not any(np.may_share_memory(array, each) for each in self._step.written):
+            return Cut(None, node.dtype)
+        return Cut(array.dtype, node.dtype)
+
+    def _head(self, seed: int) -> list[int]:
+        step = self._step
+        table, kept, scalars, totals, order = (
+            array.ctypes.data for array in (step.table, self._kept, step.scalars, self._totals, self._order)
+        )
+        results = [scalars, totals, step.outputs]
+        return [step.code.address, table, kept, step.end, *results, self._rows.count, self._batch, 0, 0, order, seed, 0]
+
+    def _bind_whole(self) -> list[Array]:
+        """Puts what is the same for all batches into the kept rows: shapes, whole inputs, memory for results."""
+        for (address, shape), array in zip(self._step.input_rows, self._rows.arrays, strict=True):
+            self._kept[address] = array.ctypes.data
+            self._kept[shape : shape + array.ndim] = array.shape
+        sizes = batch_sizes(self._rows.count, self._batch)
+        results = [self._step.results(self._rows.of(slice(0, size))) for size in sizes]
+        largest = [max(each, key=lambda array: array.nbytes) for each in zip(*results, strict=True)]
+        for row, array in zip(self._step.result_rows, largest, strict=True):
+            self._kept[row] = array.ctypes.data
+        return largest
+
+    def _bind(self, at: int, cut: Cut) -> list[int]:
+        """The words of the table for a batched input."""
+        array, rows = self._rows.arrays[at], self._step.input_rows[at]
+        width = int(np.prod(array.shape[1:]))
+        if cut.source is None:
+            return [array.ctypes.data, width * array.itemsize, width, 0, rows[0], rows[1]]
+        batch = aligned(np.empty((self._batch, width), cut.target))
+        self._alive.append(batch)
+        stride = width if array.flags.c_contiguous else array.strides[0] // array.itemsize
+        return [array.ctypes.data, stride, width, batch.ctypes.data, rows[0], rows[1]]
+
+
+class GivenBatches:
+    """Batches that an iterable gives, each run by an ordinary call."""
+
+    def __init__(self, step: Step, batches: Iterable[Any], what: str = "batch") -> None:
+        symbol = batch_symbol(step.inputs)
+        self._leads = [bool(node.ndim) and node.shape[0] == symbol for node in step.inputs]
+        self.samples: int | None = None
+        self._step, self._batches, self._what = step, batches, what
+
+    def epoch(self, number: int, tell: Tell) -> list[float]:
+        """As ArrayBatches.epoch; where no symbolic size counts samples, each batch counts as one."""
+        totals, samples = np.zeros(self._step.outputs), 0
+        for at, batch in enumerate(self._batches, 1):
+            try:
+                values = values_of(self._step, batch)
+                arrays = [as_input(node, value) for node, value in zip(self._step.inputs, values, strict=True)]
+                with held():
+                    scalars = self._step.call(arrays)
+                    count = next((len(array) for array, leads in zip(arrays, self._leads, strict=True) if leads), 1)
+                    totals, samples = totals + scalars * count, samples + count
+                    tell(1, count)
+            except GraphcError as error:
+                raise _located(error, f"{self._what} {at} of epoch {number}") from None
+        if not samples:
+            raise InputError(
+                f"the data gave no samples in epoch {number}; if it is a generator, it is used up after one pass: "
+                "give a list, or an object whose __iter__ starts anew"
+            )
+        return [float(total) / samples for total in totals]
+
+
+def _located(error: Exception, place: str) -> Exception:
+    return type(error)(f"{error}\n  in {place}; the steps before it are done")
+
+
+def _code(step: Step, source: str) -> Machine | Interpreted:
+    """The loop's machine code, kept with the step that it was first made for."""
+    if source not in step.loops:
+        step.loops[source] = build(source, "epoch", "epoch")
+    return step.loops[source]

@@ -1,0 +1,136 @@
+"""fit: epochs of mini-batches, what is measured after each, and who is told."""
+
+from __future__ import annotations
+
+import operator
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from graphc import nn
+from graphc.errors import InputError
+from graphc.ir import INPUT, Node, describe, toposort
+from graphc.training.batches import ArrayBatches, GivenBatches
+from graphc.training.data import is_iterable_of_batches, rows_of
+from graphc.training.history import History
+from graphc.training.progress import shown
+from graphc.training.step import Step
+
+Callback = Callable[[int, History], object]
+Measure = Callable[[int], dict[str, float]]
+
+
+def fit(
+    step: Step,
+    loss: Node,
+    compiled: Callable[[Mapping[str, Node]], Step],
+    data: Any,
+    *,
+    batch_size: int,
+    epochs: int,
+    shuffle: bool,
+    seed: int,
+    validation: Any,
+    metrics: Mapping[str, Node] | None,
+    callbacks: Iterable[Callback],
+    progress: bool | None,
+) -> History:
+    """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
+    callbacks = _checked(batch_size, epochs, seed, callbacks)
+    _check_metrics(step, metrics or {})
+    _check_repeats(data, epochs, validation is None and bool(metrics))
+    _check_repeats(validation, epochs, False)
+    batches = _batches(step, data, batch_size, "step", shuffle, seed)
+    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size)
+    history = History()
+
+    def tell(steps: int, samples: int) -> None:
+        history.steps += steps
+        bar.samples(samples)
+
+    try:
+        with shown(progress, epochs, batches.samples) as bar:
+            for epoch in range(1, epochs + 1):
+                start = time.perf_counter()
+                mean, *_ = batches.epoch(epoch, tell)
+                seconds = time.perf_counter() - start
+                history.add(mean, seconds, measure(epoch))
+                bar.epoch(history)
+                answers = [callback(epoch, history) for callback in callbacks]
+                if any(answers):
+                    break
+    except KeyboardInterrupt:
+        history.interrupted = True
+    return history
+
+
+def _batches(
+    step: Step, data: Any, batch_size: int, what: str, shuffle: bool = False, seed: int = 0
+) -> ArrayBatches | GivenBatches:
+    if is_iterable_of_batches(data):
+        return GivenBatches(step, data, what)
+    return ArrayBatches(step, rows_of(step, data, batch_size), batch_size, what, shuffle, seed)
+
+
+def _measure(
+    step: Step,
+    loss: Node,
+    compiled: Callable[[Mapping[str, Node]], Step],
+    data: Any,
+    validation: Any,
+    metrics: Mapping[str, Node],
+    batch_size: int,
+) -> Measure:
+    """What is measured after an epoch, without dropout: the metrics, and the loss of validation data."""
+    wanted = dict(metrics) if validation is None else {"val_loss": loss, **metrics}
+    if not wanted:
+        return lambda epoch: {}
+    what = "metrics batch" if validation is None else "validation batch"
+    batches = _batches(compiled(nn.inference(wanted)), data if validation is None else validation, batch_size, what)
+    return lambda epoch: dict(zip(wanted, batches.epoch(epoch, lambda steps, samples: None), strict=True))
+
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+
+def _checked(batch_size: int, epochs: int, seed: int, callbacks: Iterable[Callback]) -> list[Callback]:
+    """The callbacks; an error if one is none, or if a number is out of its range."""
+    for name, value, least in (("batch_size", batch_size, 1), ("epochs", epochs, 0), ("seed", seed, 0)):
+        try:
+            number = operator.index(value)
+        except TypeError:
+            raise InputError(f"{name} is an int, got {value!r}") from None
+        if number < least or (name == "seed" and number >= 1 << 32):
+            raise InputError(f"{name} is at least {least}{' and below 2**32' * (name == 'seed')}, got {value}")
+    made = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    for callback in made:
+        if not callable(callback):
+            raise InputError(f"a callback is called with (epoch, history), got {callback!r}")
+    return made
+
+
+def _check_metrics(step: Step, metrics: Mapping[str, Node]) -> None:
+    if not isinstance(metrics, Mapping):
+        raise InputError(f"metrics is a dict of name -> node, got {metrics!r}")
+    for name, node in metrics.items():
+        if name in ("loss", "val_loss"):
+            raise InputError(f"the metric {name!r} is measured anyway; give yours another name")
+        if not isinstance(node, Node):
+            raise InputError(f"the metric {name!r} is a node, got {node!r}")
+        if node.shape:
+            raise InputError(f"the metric {name!r} is a scalar, such as gc.mean(...), got\n  {describe(node)}")
+        for leaf in toposort([node]):
+            if leaf.op is INPUT and leaf not in step.inputs:
+                raise InputError(
+                    f"the metric {name!r} needs an input that the function does not take:\n  {describe(leaf)}\n"
+                    f"  add it: compile(..., inputs=[..., {leaf.name}])"
+                )
+
+
+def _check_repeats(data: Any, epochs: int, measured: bool) -> None:
+    """InputError for an iterator that would be used up before the last pass over it."""
+    if is_iterable_of_batches(data) and iter(data) is data and (epochs > 1 or measured):
+        raise InputError(
+            f"an iterator gives its batches once, and fit wants them in each of {epochs} epochs"
+            f"{', and again for the metrics' * measured}; give a list, or an object whose __iter__ starts anew"
+        )

@@ -1,0 +1,71 @@
+"""What training has done so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class History:
+    """One entry an epoch; an epoch that did not end has none.
+
+    loss: the mean over the samples, each at the step that trained it. metrics: by name, each a list, with `val_loss` if
+    there is validation data. seconds: of training, validation not counted. steps: all that were done, the last epoch's
+    too if it did not end. interrupted: whether Ctrl-C ended it.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    steps: int = 0
+    interrupted: bool = False
+
+    def add(self, loss: float, seconds: float, metrics: Mapping[str, float]) -> None:
+        """An epoch has ended."""
+        self.loss.append(loss)
+        self.seconds.append(seconds)
+        for name, value in metrics.items():
+            self.metrics.setdefault(name, []).append(value)
+
+    def values(self, name: str) -> list[float]:
+        """`loss`, or the metric of this name; KeyError says what there is."""
+        known = {"loss": self.loss, **self.metrics}
+        if name not in known:
+            raise KeyError(f"no {name!r} is measured, only {', '.join(known)}; fit(..., validation=...) adds val_loss")
+        return known[name]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists and numbers, as JSON has them; a copy."""
+        return {
+            "loss": [*self.loss],
+            "metrics": {name: [*values] for name, values in self.metrics.items()},
+            "seconds": [*self.seconds],
+            "steps": self.steps,
+            "interrupted": self.interrupted,
+        }
+
+    def plot(self, axes: Any = None) -> Any:
+        """Draws the losses by epoch, and the other metrics on a scale of their own; returns Matplotlib's Axes."""
+        if axes is None:
+            axes = _new_axes()
+        epochs = range(1, len(self.loss) + 1)
+        losses = {"loss": self.loss, **{name: each for name, each in self.metrics.items() if name == "val_loss"}}
+        others = {name: each for name, each in self.metrics.items() if name not in losses}
+        lines = [axes.plot(epochs, each, label=name)[0] for name, each in losses.items()]
+        axes.set(xlabel="epoch", ylabel="loss")
+        if others:
+            right = axes.twinx()
+            right.set_ylabel(", ".join(others))
+            lines += [right.plot(epochs, each, "--", label=name)[0] for name, each in others.items()]
+        axes.legend(handles=lines)
+        return axes
+
+
+def _new_axes() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise ImportError("History.plot() draws with Matplotlib, which is missing: pip install matplotlib") from None
+    return pyplot.subplots(layout="constrained")[1]

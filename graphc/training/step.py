@@ -1,0 +1,48 @@
+"""A compiled step, as training sees it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphc.backend.build import Interpreted, Machine
+from graphc.ir import Node
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step, the table that it works on, and what its function does around it.
+
+    code: the step. busy: the word of the table that is 1 while a thread runs it. scalars: where it leaves its
+    results of rank 0, as float64; `outputs` of them. end: the row of the table behind arrays and shapes.
+    input_rows: for each input the rows of the table for its address and for its shape. result_rows: for the address of
+    each result that is an array. written: the params that it changes.
+    call: runs it on arrays of its own types and returns the scalars. results: memory for results that are arrays.
+    check: raises InputError if shapes disagree. grow: gives it the scratch memory that the sizes in its table want, and
+    tells whether there is so much. error: what a status means. loops: the code of batch loops so far, by their text.
+    """
+
+    name: str
+    inputs: tuple[Node, ...]
+    outputs: int
+    code: Machine | Interpreted
+    table: Array
+    busy: Array
+    scalars: Array
+    end: int
+    input_rows: tuple[tuple[int, int], ...]
+    result_rows: tuple[int, ...]
+    written: Sequence[Array]
+    lock: threading.Lock
+    call: Callable[[Sequence[Array]], Array]
+    results: Callable[[Sequence[Array]], list[Array]]
+    check: Callable[[Sequence[Array]], object]
+    grow: Callable[[], bool]
+    error: Callable[[int, Sequence[Array]], Exception]
+    loops: dict[str, Machine | Interpreted] = field(default_factory=dict)

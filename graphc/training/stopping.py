@@ -1,0 +1,40 @@
+"""A callback that ends training when it no longer helps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from graphc.errors import InputError
+from graphc.training.history import History
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Ends training when `monitor` has not improved by more than `min_delta` for `patience` epochs.
+
+    monitor: "val_loss", "loss" or the name of a metric. mode: "min" if less is better, "max" if more is. A NaN is no
+    improvement.
+    """
+
+    patience: int = 1
+    min_delta: float = 0.0
+    monitor: str = "val_loss"
+    mode: str = "min"
+
+    def __post_init__(self) -> None:
+        if self.patience < 1 or not self.min_delta >= 0:
+            raise ValueError(f"patience is at least 1, min_delta not negative; got {self.patience}, {self.min_delta}")
+        if self.mode not in ("min", "max"):
+            raise ValueError(f'mode is "min" or "max", got {self.mode!r}')
+
+    def __call__(self, epoch: int, history: History) -> bool:
+        try:
+            values = history.values(self.monitor)
+        except KeyError as error:
+            raise InputError(f"EarlyStopping: {error.args[0]}") from None
+        sign = 1 if self.mode == "min" else -1
+        best, best_at = float("inf"), 0
+        for at, value in enumerate(values, 1):
+            if sign * value < best - self.min_delta:
+                best, best_at = sign * value, at
+        return len(values) - best_at >= self.patience
