@@ -20,7 +20,8 @@ from graphc.training.loop import EPOCH, FIRST, STEPS, Cut, emit
 from graphc.training.step import Step
 
 Array = np.ndarray[Any, Any]
-Tell = Callable[[int, int], None]
+Tell = Callable[[int, int, "list[float] | None"], None]
+"""Is told how many steps were done, on how many samples, and at the end of an epoch the mean of each scalar result."""
 
 RESPONSE = 0.1
 """Seconds of native code after which Python looks whether to stop."""
@@ -62,8 +63,8 @@ class ArrayBatches:
     def epoch(self, number: int, tell: Tell) -> list[float]:
         """Runs all batches; the mean of each scalar result over the samples.
 
-        tell(steps, samples): called for what was done, each 0.1 s. Raises what a step raises, saying which one, and
-        KeyboardInterrupt after a whole number of steps.
+        Raises what a step raises, saying which one, and KeyboardInterrupt after a whole number of steps: all have been
+        told.
         """
         self._table[FIRST], self._table[EPOCH], self._totals[:] = 0, number, 0
         while self._table[FIRST] < self._rows.count:
@@ -73,12 +74,13 @@ class ArrayBatches:
                 status = self._run()
                 samples = int(self._table[FIRST]) - before
                 steps = -(-samples // self._batch)
-                tell(steps, samples)
+                means = (self._totals / self._rows.count).tolist()
+                tell(steps, samples, means if self._table[FIRST] == self._rows.count else None)
                 if status:
                     raise self._error(status, number)
                 possible = int(steps * RESPONSE / (time.perf_counter() - start))
                 self._share = max(1, min(2 * self._share, possible))
-        return [float(total) / self._rows.count for total in self._totals]
+        return list(means)
 
     def _run(self) -> int:
         """Runs as many steps as the table says; 0, or the status of the one that ended it."""
@@ -170,7 +172,7 @@ class GivenBatches:
                     scalars = self._step.call(arrays)
                     count = next((len(array) for array, leads in zip(arrays, self._leads, strict=True) if leads), 1)
                     totals, samples = totals + scalars * count, samples + count
-                    tell(1, count)
+                    tell(1, count, None)
             except GraphcError as error:
                 raise _located(error, f"{self._what} {at} of epoch {number}") from None
         if not samples:
@@ -178,7 +180,9 @@ class GivenBatches:
                 f"the data gave no samples in epoch {number}; if it is a generator, it is used up after one pass: "
                 "give a list, or an object whose __iter__ starts anew"
             )
-        return [float(total) / samples for total in totals]
+        means = (totals / samples).tolist()
+        tell(0, 0, means)
+        return list(means)
 
 
 def _located(error: Exception, place: str) -> Exception:

@@ -44,17 +44,20 @@ def fit(
     measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size)
     history = History()
 
-    def tell(steps: int, samples: int) -> None:
+    def tell(steps: int, samples: int, means: list[float] | None) -> None:
         history.steps += steps
         bar.samples(samples)
+        if means is not None:
+            history.loss.append(means[0])
+            history.seconds.append(time.perf_counter() - start)
 
     try:
         with shown(progress, epochs, batches.samples) as bar:
             for epoch in range(1, epochs + 1):
                 start = time.perf_counter()
-                mean, *_ = batches.epoch(epoch, tell)
-                seconds = time.perf_counter() - start
-                history.add(mean, seconds, measure(epoch))
+                batches.epoch(epoch, tell)
+                for name, value in measure(epoch).items():
+                    history.metrics.setdefault(name, []).append(value)
                 bar.epoch(history)
                 answers = [callback(epoch, history) for callback in callbacks]
                 if any(answers):
@@ -87,7 +90,7 @@ def _measure(
         return lambda epoch: {}
     what = "metrics batch" if validation is None else "validation batch"
     batches = _batches(compiled(nn.inference(wanted)), data if validation is None else validation, batch_size, what)
-    return lambda epoch: dict(zip(wanted, batches.epoch(epoch, lambda steps, samples: None), strict=True))
+    return lambda epoch: dict(zip(wanted, batches.epoch(epoch, lambda *told: None), strict=True))
 
 
 # ---- checks ---------------------------------------------------------------------------------------------------------

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 
 @dataclass
 class History:
-    """One entry an epoch; an epoch that did not end has none.
+    """One entry an epoch; an epoch that did not end has none, one that ended just before Ctrl-C may lack metrics.
 
     loss: the mean over the samples, each at the step that trained it. metrics: by name, each a list, with `val_loss` if
     there is validation data. seconds: of training, validation not counted. steps: all that were done, the last epoch's
@@ -21,13 +20,6 @@ class History:
     seconds: list[float] = field(default_factory=list)
     steps: int = 0
     interrupted: bool = False
-
-    def add(self, loss: float, seconds: float, metrics: Mapping[str, float]) -> None:
-        """An epoch has ended."""
-        self.loss.append(loss)
-        self.seconds.append(seconds)
-        for name, value in metrics.items():
-            self.metrics.setdefault(name, []).append(value)
 
     def values(self, name: str) -> list[float]:
         """`loss`, or the metric of this name; KeyError says what there is."""
@@ -50,15 +42,14 @@ class History:
         """Draws the losses by epoch, and the other metrics on a scale of their own; returns Matplotlib's Axes."""
         if axes is None:
             axes = _new_axes()
-        epochs = range(1, len(self.loss) + 1)
         losses = {"loss": self.loss, **{name: each for name, each in self.metrics.items() if name == "val_loss"}}
         others = {name: each for name, each in self.metrics.items() if name not in losses}
-        lines = [axes.plot(epochs, each, label=name)[0] for name, each in losses.items()]
+        lines = [axes.plot(range(1, len(each) + 1), each, label=name)[0] for name, each in losses.items()]
         axes.set(xlabel="epoch", ylabel="loss")
         if others:
             right = axes.twinx()
             right.set_ylabel(", ".join(others))
-            lines += [right.plot(epochs, each, "--", label=name)[0] for name, each in others.items()]
+            lines += [right.plot(range(1, len(each) + 1), each, "--", label=name)[0] for name, each in others.items()]
         axes.legend(handles=lines)
         return axes
 
