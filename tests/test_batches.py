@@ -23,11 +23,11 @@ from graphc.training.loop import CUT, HEAD, Cut, emit
 def order_of(rows: int, seed: int, epoch: int) -> np.ndarray:
     """The permutation by its definition, in integers of any size."""
     order, words = list(range(rows)), (int(philox_of_array(n, epoch, seed)) for n in itertools.count())
-    for last in range(rows - 1, 0, -1):
-        bound = last + 1
-        word = next(word for word in words if word * bound % 2**32 >= 2**32 % bound)
-        other = word * bound // 2**32
-        order[last], order[other] = order[other], order[last]
+    for place in range(rows):
+        left = rows - place
+        word = next(word for word in words if word * left % 2**32 >= 2**32 % left)
+        other = place + word * left // 2**32
+        order[place], order[other] = order[other], order[place]
     return np.array(order, np.int64)
 
 
@@ -44,11 +44,12 @@ def batches_of(rows: int, batch_size: int, seed: int, epochs: int, shuffled: boo
 @pytest.fixture(scope="module")
 def native_shuffle():
     def shuffled(rows: int, seed: int, epoch: int) -> np.ndarray:
-        order = np.full(rows, -1)
-        run(order, seed, epoch)
+        order, drawn, half = np.full(rows, -1), 0, rows // 2
+        for start, stop in [(0, half), (half, rows)]:  # in two pieces
+            drawn = run(order, start, stop, drawn, seed, epoch)
         return order
 
-    run = numba.njit(lambda order, seed, epoch: shuffle(order, seed, epoch))  # as Python where the JIT is off
+    run = numba.njit(lambda *args: shuffle(*args))  # as Python where the JIT is off
     return shuffled
 
 
@@ -71,13 +72,12 @@ def test_the_permutations_of_four_are_equally_likely(native_shuffle) -> None:
 
 def test_words_that_would_be_biased_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three values of 32 bits: 2**32 % 3 = 1, so the word 0 is drawn again."""
-    words = iter([0, 2**31, 2**32 - 1])
+    words = iter([0, 2**31, 2**32 - 1, 7])
     monkeypatch.setattr("graphc.backend.shuffle.philox", lambda position, epoch, seed: next(words))
     order = np.zeros(3, np.int64)
-    shuffle(order, 0, 1)
-    # 2**31 * 3 / 2**32 = 1: rows 2 and 1 change places; then the last word leaves row 1 where it is.
-    np.testing.assert_array_equal(order, [0, 2, 1])
-    assert next(words, None) is None
+    assert shuffle(order, 0, 3, 0, 0, 1) == 4
+    # 2**31 * 3 / 2**32 is 1: rows 0 and 1 change places; the next word is nearly 1 * 2: so do those at 1 and 2.
+    np.testing.assert_array_equal(order, [1, 2, 0])
 
 
 # ---- the loop -------------------------------------------------------------------------------------------------------

@@ -7,18 +7,20 @@ from numba.extending import overload
 from graphc.backend.primitives import WORD, philox
 
 
-def shuffle(order, seed, epoch):
-    """Makes `order`, int64, a permutation of range(len(order)), each as likely as any other.
+def shuffle(order, start, stop, drawn, seed, epoch):
+    """Puts rows that were not chosen before at order[start:stop]; after all of `order`, each permutation is as likely.
 
-    Fisher and Yates's method (Durstenfeld 1964). The bounded integers are Lemire's (2019, Fast random integer
-    generation in an interval): the high word of `word * bound`, unbiased since words whose low part lies below
-    2**32 % bound are drawn again. The words are philox(0, epoch, seed), philox(1, epoch, seed), ...
+    order: int64, whose first `start` places are done. drawn: how many random words those took; what is returned
+    counts on. It is Fisher and Yates's method (Durstenfeld 1964), piece by piece, so that the rows of a batch are
+    chosen when it is their turn. The bounded integers are Lemire's (2019, Fast random integer generation in an interval): the
+    high word of `word * bound`, unbiased since words whose low part lies below 2**32 % bound are drawn again. The words
+    are philox(0, epoch, seed), philox(1, epoch, seed), ...
     """
-    for row in range(len(order)):
-        order[row] = row
-    drawn = 0
-    for last in range(len(order) - 1, 0, -1):
-        bound = last + 1
+    if start == 0:
+        for row in range(len(order)):
+            order[row] = row
+    for place in range(start, stop):
+        bound = len(order) - place
         scaled = philox(drawn, epoch, seed) * bound
         drawn += 1
         if scaled & WORD < bound:
@@ -26,10 +28,11 @@ def shuffle(order, seed, epoch):
             while scaled & WORD < biased:
                 scaled = philox(drawn, epoch, seed) * bound
                 drawn += 1
-        other = scaled >> 32
-        order[last], order[other] = order[other], order[last]
+        other = place + (scaled >> 32)
+        order[place], order[other] = order[other], order[place]
+    return drawn
 
 
 @overload(shuffle)
-def _shuffle(order, seed, epoch):
+def _shuffle(order, start, stop, drawn, seed, epoch):
     return shuffle

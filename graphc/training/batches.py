@@ -16,7 +16,7 @@ from graphc.runtime import native
 from graphc.state import aligned
 from graphc.training.data import Rows, batch_sizes, batch_symbol, values_of
 from graphc.training.interrupts import held
-from graphc.training.loop import EPOCH, FIRST, STEPS, Cut, emit
+from graphc.training.loop import DRAWN, EPOCH, FIRST, READY, STEPS, Cut, emit
 from graphc.training.step import Step
 
 Array = np.ndarray[Any, Any]
@@ -66,7 +66,7 @@ class ArrayBatches:
         Raises what a step raises, saying which one, and KeyboardInterrupt after a whole number of steps: all have been
         told.
         """
-        self._table[FIRST], self._table[EPOCH], self._totals[:] = 0, number, 0
+        self._table[[FIRST, EPOCH, READY, DRAWN]], self._totals[:] = (0, number, 0, 0), 0
         while self._table[FIRST] < self._rows.count:
             with held():
                 before, start = int(self._table[FIRST]), time.perf_counter()
@@ -126,7 +126,8 @@ class ArrayBatches:
             array.ctypes.data for array in (step.table, self._kept, step.scalars, self._totals, self._order)
         )
         results = [scalars, totals, step.outputs]
-        return [step.code.address, table, kept, step.end, *results, self._rows.count, self._batch, 0, 0, order, seed, 0]
+        counts = [self._rows.count, self._batch, 0, 0]
+        return [step.code.address, table, kept, step.end, *results, *counts, order, seed, 0, 0, 0]
 
     def _bind_whole(self) -> list[Array]:
         """Puts what is the same for all batches into the kept rows: shapes, whole inputs, memory for results."""

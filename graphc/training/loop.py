@@ -17,20 +17,20 @@ from graphc.backend.emit import FIRST_ARRAY, OK
 
 HEAD = (
     *("code", "step_at", "kept_at", "end", "scalars_at", "totals_at", "outputs"),
-    *("rows", "batch", "first", "steps", "order_at", "seed", "epoch_number"),
+    *("rows", "batch", "first", "steps", "order_at", "seed", "epoch_number", "ready", "drawn"),
 )
 """The step's code and table; its table's rows as training wants them, and where they end; the scalar results, their
 totals over the samples so far, and how many there are; how many rows there are, in all and in a batch; the first row of
-the next batch, and how many steps are left to run; the order of the rows, the seed and the epoch's number."""
+the next batch, and how many steps are left to run; the order of the rows, the seed and the epoch's number, how
+many places of the order are settled, and how many random words that took."""
 
 CUT = ("source", "stride", "width", "batch", "address", "shape")
 """The address of the rows; elements, or bytes where nothing is copied, from one to the next; elements of a row; the
 address of the batch's memory; the rows of the step's table for the batch's address and for its size."""
 
-SHUFFLE = ("order_at", "seed", "epoch_number")
-"""What only a loop that shuffles reads."""
-
-FIRST, STEPS, EPOCH = HEAD.index("first"), HEAD.index("steps"), HEAD.index("epoch_number")
+FIRST, STEPS, ORDER, EPOCH, READY, DRAWN = map(
+    HEAD.index, ("first", "steps", "order_at", "epoch_number", "ready", "drawn")
+)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool) -> Iterator[str]:
     yield "@step_function"
     yield "def epoch(address):"
     yield f"    table = array_at(address, ({len(HEAD) + len(CUT) * len(cuts)},), i64)"
-    yield from (f"    {name} = table[{row}]" for row, name in enumerate(HEAD) if shuffled or name not in SHUFFLE)
+    yield from (f"    {name} = table[{row}]" for row, name in enumerate(HEAD) if shuffled or row < ORDER)
     yield "    step, kept = array_at(step_at, (end,), i64), array_at(kept_at, (end,), i64)"
     yield f"    for row in range({FIRST_ARRAY}, end):"
     yield "        step[row] = kept[row]"
@@ -77,10 +77,13 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool) -> Iterator[str]:
     yield "    totals = array_at(totals_at, (outputs,), np.float64)"
     if shuffled:
         yield "    order = array_at(order_at, (rows,), i64)"
-        yield "    if first == 0:"
-        yield "        shuffle(order, seed, epoch_number)"
     yield "    while steps > 0 and first < rows:"
     yield "        count = min(batch, rows - first)"
+    if shuffled:
+        yield "        if ready < first + count:"
+        yield "            drawn = shuffle(order, ready, first + count, drawn, seed, epoch_number)"
+        yield "            ready = first + count"
+        yield f"            table[{READY}], table[{DRAWN}] = ready, drawn"
     for number, cut in enumerate(cuts):
         yield from ("        " + line for line in _batch(number, cut, shuffled))
     yield "        status = run_step(code, step_at)"
