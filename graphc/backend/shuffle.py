@@ -12,9 +12,9 @@ def shuffle(order, start, stop, drawn, seed, epoch):
 
     order: int64, whose first `start` places are done. drawn: how many random words those took; what is returned
     counts on. It is Fisher and Yates's method (Durstenfeld 1964), piece by piece, so that the rows of a batch are
-    chosen when it is their turn. The bounded integers are Lemire's (2019, Fast random integer generation in an interval): the
-    high word of `word * bound`, unbiased since words whose low part lies below 2**32 % bound are drawn again. The words
-    are philox(0, epoch, seed), philox(1, epoch, seed), ...
+    chosen when it is their turn. The bounded integers are Lemire's (2019, Fast random integer generation in an
+    interval): the high word of `word * bound`, unbiased since words whose low part lies below 2**32 % bound are drawn
+    again. The words are philox(0, epoch, seed), philox(1, epoch, seed), ...
     """
     if start == 0:
         for row in range(len(order)):

@@ -50,7 +50,7 @@ class ArrayBatches:
         cuts = [self._cut(at) for at in rows.batched]
         self._code = _code(step, emit(cuts, shuffled))
         self._kept, self._totals = step.table.copy(), np.zeros(step.outputs)
-        self._order = np.zeros(rows.count if shuffled else 0, np.int64)
+        self._order = np.arange(rows.count if shuffled else 0)  # touched here, not in the first step
         self._alive = self._bind_whole()
         batched = [word for at, cut in zip(rows.batched, cuts, strict=True) for word in self._bind(at, cut)]
         self._table = np.array([*self._head(seed), *batched], np.int64)
