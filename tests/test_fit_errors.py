@@ -71,6 +71,14 @@ def test_what_fit_refuses_changes_nothing(case: str, python_mode) -> None:
     assert state(f) == before
 
 
+def test_more_rows_than_can_be_shuffled(monkeypatch, python_mode) -> None:
+    monkeypatch.setattr("graphc.training.batches.MOST_ROWS", 19)
+    f = gc.compile(classifier().loss, optimizer=gc.SGD(0.1))
+    with pytest.raises(gc.InputError, match="at most 19 rows can be shuffled, got 20; say shuffle=False"):
+        f.fit((X, Y), progress=False)
+    assert f.fit((X, Y), shuffle=False, progress=False).steps == 1
+
+
 def test_which_functions_can_be_fitted(python_mode) -> None:
     model = classifier()
     with pytest.raises(gc.InputError, match=r"fit trains a function whose first output is a scalar loss; .* 0 params"):
