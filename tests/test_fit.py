@@ -248,7 +248,7 @@ def test_early_stopping_ends_fit(rng, python_mode) -> None:
 
 
 INTERRUPTED = """
-import os, signal, threading
+import os, signal, sys, threading
 import numpy as np
 import graphc as gc
 
@@ -260,11 +260,19 @@ def press():
     while first.value < 200:
         pass
     os.kill(os.getpid(), signal.SIGINT)
+    pressed.append(True)
+
+pressed, since = [], []
+
+def late(epoch, history):
+    since.extend(pressed)
+    if len(since) > 1000:
+        sys.exit("Ctrl-C is lost")
 
 threading.Thread(target=press).start()
 data = np.zeros((1000, 4), np.uint8)
 given = [(data[:32],)] * 32 if GIVEN else (data,)
-history = step.fit(given, epochs=10**9, progress=False)
+history = step.fit(given, epochs=10**9, progress=False, callbacks=[late])
 assert history.interrupted
 assert history.steps == first.value == last.value >= 200, (history.steps, first.value, last.value)
 whole, rest = divmod(history.steps, 32)

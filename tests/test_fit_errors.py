@@ -55,6 +55,7 @@ REFUSED = {
     ),
     "validation": ((X, Y), {"validation": (X, Y[:3])}, "x has 20, y has 3"),
     "an iterator": (iter([(X, Y)]), {"epochs": 2}, "gives its batches once, and fit wants them in each of 2 epochs"),
+    "a validation iterator": ((X, Y), {"validation": iter([(X, Y)]), "epochs": 2}, "gives its batches once"),
     "an iterator for metrics": (iter([(X, Y)]), {"metrics": {"m": gc.const(1.0)}}, "and again for the metrics"),
     "an empty iterable": ([], {}, "the data gave no samples in epoch 1"),
     "a batch of nothing": ([(X,)], {}, "step also wants y\n?.*\n  in step 1 of epoch 1"),
