@@ -149,25 +149,19 @@ def emit(plan: Plan) -> str:
     read_at = _readers(body)
     results = {item: _results(item, read_at, at) for at, item in enumerate(body) if isinstance(item, Kernel)}
     top_scalars.update(name for each in results.values() for name in each)
-    functions: list[str] = []
+    functions = Functions(names, notes)
     statements: list[str] = []
     for item in body:
         if isinstance(item, Region):
-            for kernel in (each for strip in item.strips for each in strip.body if isinstance(each, Kernel)):
-                args = _arguments(kernel, names, {*top_scalars, *TILED})
-                functions.append("\n".join(_function(kernel, args, (), names, notes)))
-            functions.append("\n".join(_region(item, names, notes, top_scalars)))
+            functions.texts.append("\n".join(_region(item, functions, top_scalars)))
             statements.append(_run(item))
         elif isinstance(item, Kernel):
-            args = _arguments(item, names, top_scalars)
-            functions.append("\n".join(_function(item, args, results[item], names, notes)))
-            call = f"{item.name}({', '.join(args)})"
-            statements.append(f"{', '.join(results[item])} = {call}" if results[item] else call)
+            statements.append(functions.call(item, _arguments(item, names, top_scalars), results[item]))
         else:
             statements += _lines(item, names, notes)
     step = [*_prologue(plan), *_views(names, statements), *statements, f"return {OK}"]
-    functions.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
-    text = "\n\n\n".join(functions)
+    functions.texts.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
+    text = "\n\n\n".join(functions.texts)
     return f"{_imports(text)}\n\n\n{text}\n"
 
 
@@ -185,6 +179,31 @@ def _imports(text: str) -> str:
 # ---- kernels --------------------------------------------------------------------------------------------------------
 
 
+@dataclass
+class Functions:
+    """The functions written so far. Kernels that are equal but for names are one of them."""
+
+    names: Names
+    notes: Notes
+    texts: list[str] = field(default_factory=list)
+    kernels: dict[str, str] = field(default_factory=dict)
+
+    def call(self, kernel: Kernel, args: Sequence[str], results: Sequence[str]) -> str:
+        """The statement that calls a kernel, whose function is written unless an equal one is there.
+
+        Who calls another's function says which kernel that is in the plan, and what it computes.
+        """
+        lines = list(_function(kernel, args, results, self.names, self.notes))
+        function = self.kernels.setdefault(_but_for_names(kernel, args, lines), kernel.name)
+        call = f"{function}({', '.join(args)})"
+        call = f"{', '.join(results)} = {call}" if results else call
+        if function != kernel.name:
+            origins = dict.fromkeys(item.origin for item in walk([kernel]) if isinstance(item, (Let, Store)))
+            return f"{call}  # {kernel.name}: {'; '.join(self.notes[node] for node in origins)}"
+        self.texts.append("\n".join(lines))
+        return call
+
+
 def _function(
     kernel: Kernel, args: Collection[str], results: Collection[str], names: Names, notes: Notes
 ) -> Iterator[str]:
@@ -196,6 +215,18 @@ def _function(
         yield from ("    " + line for line in _lines(item, names, notes))
     if results:
         yield f"    return {', '.join(results)}"
+
+
+def _but_for_names(kernel: Kernel, args: Sequence[str], lines: Sequence[str]) -> str:
+    """A kernel's function without comments, its own name, arguments and variables numbered as they appear."""
+    own = {kernel.name, *args, *(item.name for item in walk([kernel]) if isinstance(item, (Let, Load)))}
+    number: dict[str, str] = {}
+
+    def numbered(word: re.Match[str]) -> str:
+        name = word[0]
+        return number.setdefault(name, f"${len(number)}") if name in own else name
+
+    return "\n".join(re.sub(r"[^\W\d]\w*", numbered, line.partition("  #")[0]) for line in lines)
 
 
 def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> list[str]:
@@ -220,8 +251,9 @@ def _arguments(kernel: Kernel, names: Names, top_scalars: Collection[str]) -> li
 TILED = (TILE, START, STOP)
 
 
-def _region(region: Region, names: Names, notes: Notes, top_scalars: Collection[str]) -> Iterator[str]:
+def _region(region: Region, functions: Functions, top_scalars: Collection[str]) -> Iterator[str]:
     """The function of one tile: it finds its strip, and runs the strip's items on its rows."""
+    names, notes = functions.names, functions.notes
     body: list[str] = []
     for load in region.prelude:
         body += _lines(load, names, notes)
@@ -229,7 +261,7 @@ def _region(region: Region, names: Names, notes: Notes, top_scalars: Collection[
         lines = [f"{START} = {TILE} * {strip.rows}", f"{STOP} = min({START} + {strip.rows}, {size_code(strip.extent)})"]
         for item in strip.body:
             if isinstance(item, Kernel):
-                lines.append(f"{item.name}({', '.join(_arguments(item, names, {*top_scalars, *TILED}))})")
+                lines.append(functions.call(item, _arguments(item, names, {*top_scalars, *TILED}), ()))
             else:
                 lines += _lines(item, names, notes)
         if number + 1 < len(region.strips):
