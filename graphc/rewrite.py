@@ -8,7 +8,7 @@ pattern := name                                a variable: matches any node, the
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations
@@ -134,11 +134,12 @@ def everywhere(graph: Graph, change: Callable[[Node], Node]) -> Graph:
     return graph.mapped(rewritten(graph.roots, change).__getitem__)
 
 
-def replaced(graph: Graph, old: Node, new: Node) -> Graph:
-    """The graph with `new`, which does not need `old`, wherever `old` was."""
+def replaced(graph: Graph, instead: Mapping[Node, Node]) -> Graph:
+    """The graph with other nodes in place of some, none of which they need."""
     current: dict[Node, Node] = {}
     for node in toposort(graph.roots):
-        current[node] = new if node is old else rebuilt(node, tuple(current[arg] for arg in node.args))
+        new = instead.get(node)
+        current[node] = rebuilt(node, tuple(current[arg] for arg in node.args)) if new is None else new
     return graph.mapped(current.__getitem__)
 
 

@@ -15,14 +15,16 @@ from models import batch, classifier
 
 import graphc as gc
 from graphc.__main__ import main
-from graphc.runtime import cache
+from graphc.runtime import cache, native
 
 ENTRY = cache.Entry(b"machine code" * 50, "step", "define i32 @step()")
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of this test's own."""
+    """An empty cache of this test's own, for steps alone: what runs beneath them is there."""
+    native.runtime()
+    native.product("graphc_sgemm")
     folder = tmp_path / "cache"
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(folder))
     monkeypatch.setattr(cache, "_warned", set())
@@ -133,6 +135,32 @@ def test_a_second_process_needs_no_numba(place: Path, request: pytest.FixtureReq
     assert "True" in first
     assert second[:2] == ["hit", "False"]
     assert first[-1] == second[-1], "the same losses, bit by bit"
+
+
+BENEATH = """
+from graphc.runtime import native
+from llvmlite import binding
+compiled = []
+emit = binding.TargetMachine.emit_object
+binding.TargetMachine.emit_object = lambda *args: compiled.append(args) or emit(*args)
+native.runtime(), native.product("graphc_sgemm")
+print(len(compiled))
+"""
+
+
+def test_what_runs_beneath_is_compiled_once(place: Path, request: pytest.FixtureRequest) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(request.config.rootpath)}
+    command = [sys.executable, "-c", BENEATH]
+    runs = [
+        subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout for _ in range(2)
+    ]
+    assert runs == ["2\n", "0\n"]
+    assert cache.size()[0] == 2
+    for file in place.iterdir():
+        file.write_bytes(file.read_bytes()[:-1])
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert again.stdout == "2\n", "damaged files are not used"
+    assert "its checksum is wrong" in again.stderr
 
 
 def test_a_damaged_step_is_compiled_again(place: Path, rng, jit_mode) -> None:

@@ -28,9 +28,8 @@ FLOORS = (
     ("fuzz",),
     ("__main__",),
 )
-NUMBA_OR_LLVM = (
-    *("jit.py", "blas.py", "llvm.py", "primitives.py", "shuffle.py", "tiles.py", "native.py", "cache.py", "embed.py"),
-)
+NUMBA_OR_LLVM = ("jit.py", "arrays.py", "blas.py", "llvm.py", "primitives.py", "shuffle.py", "tiles.py")
+NUMBA_OR_LLVM += ("native.py", "cache.py", "embed.py")
 TOOLS = ("fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -83,7 +82,7 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
 # Public names; the op table, which grows with NumPy; what is built on it; training; tools; a face of a step; what runs
 # beneath.
 LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__", "embed", "runtime")
-FUNCTIONS = ("elementary.py", "llvm.py", "shuffle.py")
+FUNCTIONS = ("arrays.py", "elementary.py", "llvm.py", "shuffle.py")
 
 
 def test_the_compiler_stays_small() -> None:

@@ -7,14 +7,14 @@ import ctypes
 import numpy as np
 import pytest
 
-from graphc.runtime.native import products
+from graphc.runtime.native import product
 
 
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: float) -> None:
     """`out = alpha * a @ b + beta * out` for matrices that lie in rows, or are turned views of such."""
     number = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
     symbol = "graphc_sgemm" if out.dtype == np.float32 else "graphc_dgemm"
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(products()[symbol])
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(product(symbol)[symbol])
 
     def turned(matrix: np.ndarray) -> bool:
         return matrix.strides[1] != matrix.itemsize

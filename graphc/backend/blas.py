@@ -12,6 +12,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from graphc.backend.arrays import members
 from graphc.backend.llvm import code_of
 
 
@@ -44,7 +45,6 @@ def gemm(
 def _gemm(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     kinds = signature.args
     pointer, char, number = ir.IntType(8).as_pointer(), ir.IntType(8), kinds[6].dtype
-    arrays = {at: context.make_array(kinds[at])(context, builder, args[at]) for at in (1, 3, 6)}
     rows, inner, columns = (context.cast(builder, args[at], kinds[at], types.int32) for at in (7, 8, 9))
 
     def address(value: Any) -> Any:
@@ -58,12 +58,11 @@ def _gemm(context: Any, builder: Any, signature: Any, args: Any) -> Any:
 
     def matrix(at: int, length: Any) -> tuple[Any, Any]:
         """The data, and how far it is from one row to the next: its length, but where it is a part of a longer one."""
-        array = arrays[at]
+        data, *_, last = members(builder, args[at])
         if kinds[at].layout != "C":
-            stride = cgutils.unpack_tuple(builder, array.strides)[0]
-            length = builder.trunc(builder.sdiv(stride, array.itemsize), ir.IntType(32))
+            length = builder.trunc(last, ir.IntType(32))
         positive = builder.icmp_signed(">", length, length.type(1))
-        return builder.bitcast(array.data, pointer), address(builder.select(positive, length, length.type(1)))
+        return builder.bitcast(data, pointer), address(builder.select(positive, length, length.type(1)))
 
     left = matrix(1, builder.select(args[2], rows, inner))
     right = matrix(3, builder.select(args[4], inner, columns))

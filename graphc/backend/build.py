@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import sys
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime import cache
-from graphc.runtime.native import STEP, Loaded, assembly, load, products, runtime
+from graphc.runtime.native import STEP, Loaded, assembly, load, product, runtime
 
 RAISED = -3
 """The status of a step that runs as Python and has raised an exception."""
@@ -27,7 +26,7 @@ class Machine:
     def __init__(self, entry: cache.Entry, told: str) -> None:
         self.told = told
         self._entry = entry
-        self._loaded: Loaded = load(entry.image, [entry.symbol], foreign())
+        self._loaded: Loaded = load(entry.image, [entry.symbol], foreign(entry.image))
         self.address = self._loaded[entry.symbol]
 
     def llvm(self) -> str:
@@ -89,8 +88,7 @@ def _jit_is_off() -> bool:
     return os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
 
-@functools.cache
-def foreign() -> dict[str, int]:
-    """What native code calls that is neither in it nor in the C library."""
-    ours = {name: runtime()[name] for name in ("NRT_MemInfo_call_dtor", "graphc_run")}
-    return {**ours, **{name: products()[name] for name in ("graphc_sgemm", "graphc_dgemm")}}
+def foreign(image: bytes) -> dict[str, int]:
+    """What an object calls that is neither in it nor in the C library."""
+    wanted = [name for name in ("graphc_run", "graphc_sgemm", "graphc_dgemm") if name.encode() in image]
+    return {name: (runtime() if name == "graphc_run" else product(name))[name] for name in wanted}

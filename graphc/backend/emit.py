@@ -17,7 +17,6 @@ from graphc import config
 from graphc.graph import lines_of, names_of, printable, spelled
 from graphc.ir import Node
 from graphc.kernel import (
-    ALIGNMENT,
     START,
     STOP,
     TILE,
@@ -84,14 +83,15 @@ def rows_of(plan: Plan) -> Rows:
 
 
 IMPORTS = {
+    "arrays": ("array_at", "columns", "rows"),
     "blas": ("gemm",),
     "elementary": (
         *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
     ),
     "jit": ("kernel", "overlapping_kernel", "region", "step_function"),
     "primitives": (
-        *("array_at", "columns", "f32", "f64", "floor_divide", "fold_add", "fold_max", "fold_min", "i32", "i64"),
-        *("philox", "remainder", "rows", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),
+        *("after", "f32", "f64", "floor_divide", "fold_add", "fold_max", "fold_min", "i32", "i64"),
+        *("philox", "remainder", "smaller", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),
     ),
     "tiles": ("run_tiles",),
 }
@@ -115,8 +115,10 @@ class Names:
         in_arena = buffer in self.plan.slot_of
         stem = f"m{self.plan.slot_of[buffer]}" if in_arena else buffer.name
         key = (stem, shape, buffer.type.dtype.name)
-        others = sum(each[0] == stem for each in self.views)
-        return self.views.setdefault(key, (f"{stem}_{others}" if others else stem, buffer))[0]
+        if key not in self.views:
+            others = sum(each[0] == stem for each in self.views)
+            self.views[key] = f"{stem}_{others}" if others else stem, buffer
+        return self.views[key][0]
 
     def element(self, place: Place, index: tuple[str, ...]) -> str:
         """One element of a place; a rank 0 param is an array of one element."""
@@ -195,8 +197,7 @@ class Functions:
         """
         lines = list(_function(kernel, args, results, self.names, self.notes))
         function = self.kernels.setdefault(_but_for_names(kernel, args, lines), kernel.name)
-        call = f"{function}({', '.join(args)})"
-        call = f"{', '.join(results)} = {call}" if results else call
+        call = f"{', '.join(results)}{' = ' * bool(results)}{function}({', '.join(args)})"
         if function != kernel.name:
             origins = dict.fromkeys(item.origin for item in walk([kernel]) if isinstance(item, (Let, Store)))
             return f"{call}  # {kernel.name}: {'; '.join(self.notes[node] for node in origins)}"
@@ -253,12 +254,14 @@ TILED = (TILE, START, STOP)
 
 def _region(region: Region, functions: Functions, top_scalars: Collection[str]) -> Iterator[str]:
     """The function of one tile: it finds its strip, and runs the strip's items on its rows."""
-    names, notes = functions.names, functions.notes
-    body: list[str] = []
+    names, notes, body = functions.names, functions.notes, list[str]()
     for load in region.prelude:
         body += _lines(load, names, notes)
     for number, strip in enumerate(region.strips):
-        lines = [f"{START} = {TILE} * {strip.rows}", f"{STOP} = min({START} + {strip.rows}, {size_code(strip.extent)})"]
+        lines = [
+            f"{START} = {TILE} * {strip.rows}",
+            f"{STOP} = smaller({START} + {strip.rows}, {size_code(strip.extent)})",
+        ]
         for item in strip.body:
             if isinstance(item, Kernel):
                 lines.append(functions.call(item, _arguments(item, names, {*top_scalars, *TILED}), ()))
@@ -328,7 +331,7 @@ def _prologue(plan: Plan) -> Iterator[str]:
     end = f"table[{ARENA}]"
     for row, size in enumerate(plan.slots, rows.slots):
         yield f"table[{row}] = {end}"
-        end = f"table[{row}] + ({size_code(size)} + {ALIGNMENT - 1} & -{ALIGNMENT})"
+        end = f"after(table[{row}], {size_code(size)})"
     if plan.slots:
         yield f"if {end} - table[{ARENA}] > table[{ARENA_BYTES}]:"
         yield f"    return {ARENA_TOO_SMALL}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import linecache
 from collections.abc import Iterator
@@ -12,9 +13,14 @@ import llvmlite.binding as llvm
 import numba
 from numba import _dynfunc, types
 from numba.core.codegen import CPUCodeLibrary, JITCodeLibrary
-from numba.core.compiler import Compiler
+from numba.core.compiler import CompilerBase
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.cpu import CPUContext
+from numba.core.registry import cpu_target
+from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
+from numba.np import linalg
 
 from graphc.runtime.cache import Entry
 from graphc.runtime.native import target
@@ -31,8 +37,32 @@ OPTIONS = {
 }
 
 
-class _Apart(Compiler):  # type: ignore[misc]
-    """Numba's own pipeline for functions whose array arguments do not overlap."""
+PASSES = (
+    TranslateByteCode,
+    FixupArgs,
+    IRProcessing,
+    NopythonTypeInference,
+    IRLegalization,
+    NativeLowering,
+    NoPythonBackend,
+)
+"""Of Numba's passes those that translate. Emitted code has no closures, no array expressions, no `raise`, and no name
+of two types, which is what the others are for; and LLVM sees to constants and branches."""
+
+
+class _Translator(CompilerBase):  # type: ignore[misc]
+    """Numba as a translator of emitted functions."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        passes = PassManager("graphc")
+        for each in PASSES:
+            passes.add_pass(each, each.__name__)
+        passes.finalize()
+        return [passes]
+
+
+class _Apart(_Translator):
+    """The same for functions whose array arguments do not overlap."""
 
     def __init__(
         self, typing_context: Any, target_context: Any, library: Any, args: Any, result: Any, flags: Any, names: Any
@@ -42,7 +72,7 @@ class _Apart(Compiler):  # type: ignore[misc]
 
 
 kernel = numba.njit(pipeline_class=_Apart, **OPTIONS)
-overlapping_kernel = region = step_function = numba.njit(**OPTIONS)
+overlapping_kernel = region = step_function = numba.njit(pipeline_class=_Translator, **OPTIONS)
 """An overlapping kernel may take the same memory twice: under two shapes."""
 
 
@@ -70,6 +100,7 @@ def module(source: str, name: str) -> dict[str, Any]:
 def jit(source: str, name: str, function: str = "step") -> Entry:
     """A function of an emitted module that takes the address of its table, compiled."""
     step = module(source, name)[function]
+    _prepare()
     with global_compiler_lock, _front_end_only():
         step.compile((types.int64,))
         (result,) = step.overloads.values()
@@ -80,6 +111,22 @@ def jit(source: str, name: str, function: str = "step") -> Entry:
     passes = llvm.create_pass_builder(target(), options)
     passes.getModulePassManager().run(made, passes)
     return Entry(target().emit_object(made), symbol, str(made))
+
+
+@functools.cache
+def _prepare() -> None:
+    """Loads what Numba knows, but not SciPy, which takes half of that time.
+
+    Numba imports SciPy to see whether it is there, and once more where a function calls it: no emitted one does.
+    """
+    with global_compiler_lock:
+        import_scipy = linalg.ensure_blas
+        linalg.ensure_blas = lambda: None
+        try:
+            cpu_target.typing_context.refresh()  # first: it asks what came first first
+            cpu_target.target_context.refresh()
+        finally:
+            linalg.ensure_blas = import_scipy
 
 
 @contextlib.contextmanager

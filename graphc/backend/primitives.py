@@ -11,12 +11,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import overload
-from numba.np import arrayobj
 
 from graphc.backend.llvm import code_of
 from graphc.runtime.native import STEP
-
-Array = np.ndarray[Any, Any]
 
 f32, f64, i32, i64, u8 = np.float32, np.float64, np.int32, np.int64, np.uint8
 
@@ -90,6 +87,31 @@ def _wrapping(function: Any, instruction: str) -> None:
 _wrapping(wrapping_add, "add")
 _wrapping(wrapping_subtract, "sub")
 _wrapping(wrapping_multiply, "mul")
+
+
+# ---- sizes and addresses ---------------------------------------------------------------------------------------------
+
+
+def smaller(a: Any, b: Any) -> int:
+    """The smaller of two int64."""
+    return min(int(a), int(b))
+
+
+@code_of(smaller, lambda a, b: types.int64)
+def _smaller(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    a, b = (context.cast(builder, *each, types.int64) for each in zip(args, signature.args, strict=True))
+    return builder.select(builder.icmp_signed("<", a, b), a, b)
+
+
+def after(address: Any, count: Any) -> int:
+    """The first address that starts a cache line and is `count` bytes or more behind a first one."""
+    return int(address) + (int(count) + 63 & -64)
+
+
+@code_of(after, lambda address, count: types.int64)
+def _after(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    count, word = context.cast(builder, args[1], signature.args[1], types.int64), ir.IntType(64)
+    return builder.add(args[0], builder.and_(builder.add(count, word(63)), word(-64)))
 
 
 # ---- whole quotients ------------------------------------------------------------------------------------------------
@@ -176,29 +198,7 @@ def _philox(position, step, seed):
     return implementation
 
 
-# ---- arrays at addresses --------------------------------------------------------------------------------------------
-
-
-def array_at(address: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """The C-ordered array that lies at an address; it does not own its memory."""
-    count = int(np.prod(shape))
-    memory = (ctypes.c_byte * (count * np.dtype(dtype).itemsize)).from_address(int(address))
-    return np.frombuffer(memory, dtype, count).reshape(shape)
-
-
-@code_of(array_at, lambda address, shape, dtype: types.Array(dtype.dtype, len(shape), "C"))
-def _array_at(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    kind, word = signature.return_type, ir.IntType(64)
-    sizes = cgutils.unpack_tuple(builder, args[1])
-    shape = [context.cast(builder, *each, types.intp) for each in zip(sizes, signature.args[1], strict=True)]
-    itemsize = word(context.get_abi_sizeof(context.get_data_type(kind.dtype)))
-    strides = [itemsize]
-    for size in reversed(shape[1:]):
-        strides.insert(0, builder.mul(strides[0], size))
-    data = builder.inttoptr(args[0], context.get_data_type(kind.dtype).as_pointer())
-    array = context.make_array(kind)(context, builder)
-    arrayobj.populate_array(array, data, shape, strides, itemsize, None)
-    return array._getvalue()
+# ---- a step as a function ------------------------------------------------------------------------------------------
 
 
 def run_step(code: int, table: int) -> int:
@@ -215,34 +215,3 @@ def _run_step(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     status, exception = cgutils.alloca_once(builder, word), cgutils.alloca_once(builder, pointer)
     builder.call(builder.inttoptr(args[0], step.as_pointer()), [status, exception, args[1]])
     return builder.load(status)
-
-
-def rows(matrix: Any, start: int, stop: int) -> Any:
-    """`matrix[start:stop]`."""
-    return matrix[start:stop]
-
-
-def columns(matrix: Any, start: int, stop: int) -> Any:
-    """`matrix[:, start:stop]`."""
-    return matrix[:, start:stop]
-
-
-def _part(axis: int) -> Any:
-    """Writes a view of an array's elements from start to stop along an axis."""
-
-    def write(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.args[0]
-        array = context.make_array(kind)(context, builder, args[0])
-        shape = cgutils.unpack_tuple(builder, array.shape)
-        strides = cgutils.unpack_tuple(builder, array.strides)
-        shape[axis] = builder.sub(args[2], args[1])
-        offset = builder.mul(args[1], builder.udiv(strides[axis], array.itemsize))
-        view = context.make_array(signature.return_type)(context, builder)
-        arrayobj.populate_array(view, builder.gep(array.data, [offset]), shape, strides, array.itemsize, None)
-        return view._getvalue()
-
-    return write
-
-
-code_of(rows, lambda matrix, start, stop: matrix)(_part(0))
-code_of(columns, lambda matrix, start, stop: matrix.copy(layout="A"))(_part(1))

@@ -70,8 +70,10 @@ def gradients(loss: Node, wrt: Sequence[Node]) -> list[Node]:
         if node in cotangents and node.args and any(arg in active for arg in node.args):
             _propagate(node, cotangents, active)
     found = [cotangents.get(source, zeros_like(node)) for node, source in zip(wrt, sources, strict=True)]
-    plain = rewritten(found, lambda node: node.args[0] if _is_mark(node) else node)
-    return [_sized(plain[gradient], node) for node, gradient in zip(wrt, found, strict=True)]
+    if any(node.args for node in wrt):  # else nothing is marked
+        plain = rewritten(found, lambda node: node.args[0] if _is_mark(node) else node)
+        found = [plain[gradient] for gradient in found]
+    return [_sized(gradient, node) for node, gradient in zip(wrt, found, strict=True)]
 
 
 MARK = "derivative"
@@ -105,6 +107,8 @@ def _differentiable(node: Node) -> Node:
 
 def _sized(gradient: Node, like: Node) -> Node:
     """The gradient, with `like` among what it is computed from if nothing else there tells its symbolic sizes."""
+    if not symbols_of(like.shape):
+        return gradient
     told = {
         name for node in toposort([gradient]) if isinstance(node.op.kind, Stored) for name in symbols_of(node.shape)
     }

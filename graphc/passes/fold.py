@@ -8,7 +8,7 @@ overwrite. It pays only where the product has no other use, since one that is ne
 from __future__ import annotations
 
 from graphc.graph import Graph
-from graphc.ir import Node, rebuilt
+from graphc.ir import Node, rebuilt, toposort
 from graphc.kinds import Product
 from graphc.passes.cone import matrix_source
 from graphc.rewrite import apply_rules, replaced
@@ -17,15 +17,23 @@ from graphc.rules import GEMM
 
 def fold(graph: Graph) -> Graph:
     """The same graph with as few matrix products and with updates inside them."""
+    instead = {value: product for param, value in graph.updates if (product := _folded(param, value)) is not value}
+    if instead.keys().isdisjoint(toposort(instead.values())):
+        everywhere = replaced(graph, instead)
+        if _products(everywhere) <= _products(graph):
+            return everywhere
     for row in range(len(graph.updates)):
         param, value = graph.updates[row]
-        product = _as_product(value)
-        if product is value or param in map(_memory, product.args[:2]):
-            continue
-        folded = replaced(graph, value, product)
+        folded = replaced(graph, {value: _folded(param, value)})
         if _products(folded) <= _products(graph):
             graph = folded
     return graph
+
+
+def _folded(param: Node, value: Node) -> Node:
+    """A param's next value as one product; as it is, if that would read the memory that it writes."""
+    product = _as_product(value)
+    return value if param in map(_memory, product.args[:2]) else product
 
 
 def _memory(operand: Node) -> Node:

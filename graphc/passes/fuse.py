@@ -80,7 +80,7 @@ def _with_own_places(graph: Graph) -> Graph:
     for row in range(len(graph.updates)):
         param, value = graph.updates[row]
         started = _accumulating(value, param)
-        graph = graph if started is value else replaced(graph, value, started)
+        graph = graph if started is value else replaced(graph, {value: started})
     # A scalar result lies among the other scalar results, where BLAS cannot read it.
     claimed = {each for node in graph.nodes for each in _forced(node) if each is not node and not each.shape}
 
@@ -107,7 +107,7 @@ def _deferred(graph: Graph, param: Node) -> tuple[Graph, Node]:
     """`param` gets its next value, now in memory of its own, by a copy that is made when nothing needs the old one."""
     folded = dict(graph.updates)[param]
     value = _unfolded(folded)
-    graph = replaced(graph, folded, value)
+    graph = replaced(graph, {folded: value})
     late = copy(value, to=f"late {param.name}")
     updates = [(each, late if each is param else other) for each, other in graph.updates]
     return replace(graph, updates=tuple(updates)), value

@@ -6,6 +6,10 @@ second is born, or if the second overwrites the first, element by element or row
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import TypeAlias
+
 from graphc.kernel import (
     Alias,
     Buffer,
@@ -34,7 +38,8 @@ what has just been stored waits until that is in the cache."""
 
 def plan(program: Program) -> Plan:
     """A slot for each scratch buffer, chosen item by item in the order in which the step runs."""
-    used = [_buffers(item) for item in program.body]
+    touched: Touched = functools.cache(_buffers)
+    used = [touched(item) for item in program.body]
     last_use = {buffer: at for at, buffers in enumerate(used) for buffer in buffers}
     slots: list[Dim] = []
     slot_of: dict[Buffer, int] = {}
@@ -44,7 +49,7 @@ def plan(program: Program) -> Plan:
             if buffer in slot_of:
                 continue
             dying = (old for old in used[at] if old in slot_of and last_use[old] == at)
-            old = next((old for old in dying if _may_overwrite(item, old, buffer)), None)
+            old = next((old for old in dying if _may_overwrite(item, old, buffer, touched)), None)
             if old is None:
                 slot_of[buffer] = _slot_for(buffer.type.nbytes, slots, free)
             else:
@@ -52,6 +57,9 @@ def plan(program: Program) -> Plan:
                 last_use[old] = -1  # its slot lives on
         free += [slot_of[buffer] for buffer in used[at] if last_use[buffer] == at]
     return Plan(program, tuple(slots), slot_of)
+
+
+Touched: TypeAlias = Callable[[Item], list[Buffer]]
 
 
 def _buffers(item: Item) -> list[Buffer]:
@@ -76,12 +84,12 @@ def _slot_for(size: Dim, slots: list[Dim], free: list[int]) -> int:
     return best
 
 
-def _may_overwrite(item: Item, old: Buffer, new: Buffer) -> bool:
+def _may_overwrite(item: Item, old: Buffer, new: Buffer, touched: Touched) -> bool:
     """Whether `new` may be computed into the memory of `old`, which is needed no more after this item."""
     if old.type != new.type:
         return False
     if isinstance(item, Region):
-        return _follows_in_rows(item, old, new)
+        return _follows_in_rows(item, old, new, touched)
     return isinstance(item, Kernel) and _follows_in_place(item.body, old, new)
 
 
@@ -111,14 +119,14 @@ def _touches(items: list[Item], *buffers: Buffer) -> list[Load | Store]:
     return [each for each in walk(items) if isinstance(each, (Load, Store)) and base(each.place) in buffers]
 
 
-def _follows_in_rows(region: Region, old: Buffer, new: Buffer) -> bool:
+def _follows_in_rows(region: Region, old: Buffer, new: Buffer, touched: Touched) -> bool:
     """Whether one strip touches both, each tile in its own rows, and is done with `old` when it begins with `new`."""
-    users = [(strip, item) for strip in region.strips for item in strip.body if {old, new} & set(_buffers(item))]
+    users = [(strip, item) for strip in region.strips for item in strip.body if {old, new} & set(touched(item))]
     if len({id(strip) for strip, _ in users}) > 1:
         return False
     if not all(stays_in_its_rows(item, buffer) for _, item in users for buffer in (old, new)):
         return False
-    last = max(at for at, (_, item) in enumerate(users) if old in _buffers(item))
-    first = min(at for at, (_, item) in enumerate(users) if new in _buffers(item))
+    last = max(at for at, (_, item) in enumerate(users) if old in touched(item))
+    first = min(at for at, (_, item) in enumerate(users) if new in touched(item))
     item = users[last][1]
     return last < first or (last == first and isinstance(item, Kernel) and _follows_in_place(item.body, old, new))

@@ -1,4 +1,4 @@
-"""Compiled steps on disk: one file a step, found by a hash of all that its machine code depends on.
+"""Compiled steps, and what runs beneath them, on disk: one file each, found by a hash of all that it depends on.
 
 An entry is loaded into the process and run, so it is trusted like the program itself: the folder belongs to the user
 and is closed to others, and a checksum is compared before anything in a file is used. Whatever goes wrong, the step is
@@ -60,6 +60,16 @@ def key_of(source: str, emitter: Path) -> str:
     return hashlib.sha256(f"{_environment(emitter)}\n{source}".encode()).hexdigest()
 
 
+def key_of_llvm(text: str) -> str:
+    """The hash of LLVM IR and of the machine that it is compiled for."""
+    return hashlib.sha256(repr([_machine(), text]).encode()).hexdigest()
+
+
+def _machine() -> list[str]:
+    triple, cpu, features = llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features()
+    return [llvmlite.__version__, triple, cpu, features.flatten()]
+
+
 @functools.cache
 def _environment(emitter: Path) -> str:
     """Versions, the machine, Numba's settings, and the primitives that emitted text imports."""
@@ -67,8 +77,7 @@ def _environment(emitter: Path) -> str:
     version = Path(str(numba and numba.origin)).with_name("_version.py").read_text(encoding="utf-8")
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
     primitives = [file.read_text(encoding="utf-8") for file in sorted(emitter.glob("*.py"))]
-    machine = [llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    return repr([sys.version, llvmlite.__version__, np.__version__, version, machine, settings, primitives])
+    return repr([sys.version, np.__version__, version, _machine(), settings, primitives])
 
 
 def find(key: str) -> tuple[Entry | None, str]:

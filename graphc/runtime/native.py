@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import llvmlite.binding as llvm
 import numpy as np
 
+from graphc.runtime import cache
 from graphc.runtime.openblas import gemms
 
 Array = np.ndarray[Any, Any]
@@ -85,7 +86,6 @@ def runtime() -> Loaded:
     constants = {
         "HEADER": object.__basicsize__,
         "TYPE": object.__basicsize__ - 8,  # the last field of the header
-        "ARRAY_TYPE": id(np.ndarray),
         "UNSUITABLE": UNSUITABLE,
         "IS_BUSY": IS_BUSY,
         "LONG": LONG,
@@ -94,24 +94,21 @@ def runtime() -> Loaded:
         "PAUSE": pause,
     }
     text = f"{_filled('runtime.ll', constants)}\ndeclare void {pause.replace('i32 1', 'i32')}\n"
-    functions = ("graphc_enter", "graphc_step", "graphc_run", "graphc_work", "graphc_reset", "NRT_MemInfo_call_dtor")
+    functions = ("graphc_enter", "graphc_step", "graphc_run", "graphc_work", "graphc_reset")
     loaded = _compiled(text, functions, {})
     ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
     return loaded
 
 
 @functools.cache
-def products() -> Loaded:
-    """products.ll for float32 and float64, compiled: graphc_sgemm and graphc_dgemm."""
-    foreign = gemms()
-    modules = []
-    for blas, number, size in (("sgemm", "float", 4), ("dgemm", "double", 8)):
-        name, side = f"graphc_{blas}", LINE // size
-        names = {"NAME": name, "BLAS": blas, "FLOAT": number, "BYTES": size, "SIDE": side}
-        text = _filled("products.ll", {**CUT, **names})
-        modules.append(llvm.parse_assembly("\n".join([text, *_square(f"{name}_turned", number, side)])))
-    modules[0].link_in(modules[1])
-    return _compiled(str(modules[0]), ("graphc_sgemm", "graphc_dgemm"), foreign)
+def product(symbol: str) -> Loaded:
+    """products.ll, compiled, for graphc_sgemm or graphc_dgemm."""
+    blas = symbol.removeprefix("graphc_")
+    number, size = {"s": ("float", 4), "d": ("double", 8)}[blas[0]]
+    side = LINE // size
+    names = {"NAME": symbol, "BLAS": blas, "FLOAT": number, "BYTES": size, "SIDE": side}
+    text = "\n".join([_filled("products.ll", {**CUT, **names}), *_square(f"{symbol}_turned", number, side)])
+    return _compiled(text, [symbol], gemms())
 
 
 LINE = 64
@@ -161,11 +158,17 @@ def _filled(name: str, constants: Mapping[str, object]) -> str:
 
 
 def _compiled(text: str, exports: Sequence[str], imports: Mapping[str, int]) -> Loaded:
-    module = llvm.parse_assembly(text)
-    module.verify()
-    passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
-    passes.getModulePassManager().run(module, passes)
-    return load(target().emit_object(module), exports, imports)
+    """LLVM IR as code in memory, from the cache if it was ever compiled."""
+    key = cache.key_of_llvm(text)
+    entry, _ = cache.find(key)
+    if entry is None:
+        module = llvm.parse_assembly(text)
+        module.verify()
+        passes = llvm.create_pass_builder(target(), llvm.create_pipeline_tuning_options(speed_level=2))
+        passes.getModulePassManager().run(module, passes)
+        entry = cache.Entry(target().emit_object(module), exports[0], str(module))
+        cache.keep(key, entry)
+    return load(entry.image, exports, imports)
 
 
 # ---- doors: calling a step -------------------------------------------------------------------------------------------
@@ -231,7 +234,7 @@ class Door:
         self._head = [code.address, row, busy.ctypes.data, scalars.ctypes.data, len(scalars)]
         self._head += [int(ctypes.cast(larger, ctypes.c_void_p).value or 0), too_small]
         self._head += [sum(array.nbytes for array in kept) + long * (LONG + 1), len(ranges), ranges.ctypes.data]
-        self._tail = [len(slots)]
+        self._tail = [id(np.ndarray), len(slots)]
         for slot in slots:
             shape = 0 if slot.shape is None else row + 8 * slot.shape
             self._tail += [id(slot.dtype), slot.ndim, slot.dtype.itemsize, row + 8 * slot.address, shape]

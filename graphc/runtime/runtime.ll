@@ -1,4 +1,4 @@
-; What runs beneath the emitted code: the calls from Python and from native code, and the threads. No Numba, compiled once a process.
+; What runs beneath the emitted code: the calls from Python and from native code, and the threads. No Numba.
 ;
 ; A step is `i32 step(ptr result, ptr exception, i64 table)`, a tile function `i32 tile(ptr, ptr, i64 number, i64 table)`:
 ; Numba's calling convention. They raise nothing; a step's result is its status.
@@ -28,8 +28,9 @@ declare i32 @pthread_cond_broadcast(ptr)
 
 ; step, table, busy, scalars, how many scalars, the function that makes a larger arena, the status that asks for it, the
 ; bytes of what the step keeps, how many ranges of memory it writes, where those are, how many steps to run, where the
-; scalars of each go (null: nowhere, where there is one step and one scalar), how many arrays it takes, which.
-%Door = type { ptr, i64, ptr, ptr, i64, ptr, i64, i64, i64, ptr, i64, ptr, i64, [0 x %Slot] }
+; scalars of each go (null: nowhere, where there is one step and one scalar), NumPy's array type, how many arrays it takes,
+; which.
+%Door = type { ptr, i64, ptr, ptr, i64, ptr, i64, i64, i64, ptr, i64, ptr, ptr, i64, [0 x %Slot] }
 
 ; A builtin function whose `self` is a NumPy array that holds a Door. Returns the first scalar result as a float, or an
 ; int: the status, {UNSUITABLE} for arrays that Python must see to, {IS_BUSY} for a step
@@ -38,7 +39,7 @@ define ptr @graphc_enter(ptr %self, ptr %arrays, i64 %given) {
   %scalar = alloca double
   %at = getelementptr %Array, ptr %self, i64 0, i32 1
   %door = load ptr, ptr %at
-  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 12
+  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 13
   %wanted = load i64, ptr %wanted.at
   %agree = icmp eq i64 %given, %wanted
   br i1 %agree, label %binding, label %unsuitable
@@ -59,7 +60,7 @@ each:
 bind:
   %array.at = getelementptr ptr, ptr %arrays, i64 %n
   %array = load ptr, ptr %array.at
-  %slot = getelementptr %Door, ptr %door, i64 0, i32 13, i64 %n
+  %slot = getelementptr %Door, ptr %door, i64 0, i32 14, i64 %n
   %size = call i64 @bind(ptr %door, ptr %slot, ptr %array)
   %bytes.next = add i64 %bytes, %size
   %fits = icmp sge i64 %size, 0
@@ -125,7 +126,7 @@ answer:
 ; {UNSUITABLE} for an input that lies where the step writes. Waits while another thread runs the step; whoever holds the
 ; GIL lets others have it meanwhile, since that thread may need it.
 define i64 @graphc_step(ptr %door, ptr %given, ptr %results) {
-  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 12
+  %wanted.at = getelementptr %Door, ptr %door, i64 0, i32 13
   %wanted = load i64, ptr %wanted.at
   %busy.at = getelementptr %Door, ptr %door, i64 0, i32 2
   %busy = load ptr, ptr %busy.at
@@ -167,7 +168,7 @@ each:
   br i1 %all, label %ready, label %place
 
 place:
-  %slot = getelementptr %Door, ptr %door, i64 0, i32 13, i64 %n
+  %slot = getelementptr %Door, ptr %door, i64 0, i32 14, i64 %n
   %data.at = getelementptr %Given, ptr %given, i64 %n, i32 0
   %data = load i64, ptr %data.at
   %shape.at = getelementptr %Given, ptr %given, i64 %n, i32 1
@@ -190,7 +191,9 @@ unfit:
 define internal i64 @bind(ptr %door, ptr %slot, ptr %array) {
   %type.at = getelementptr i8, ptr %array, i64 {TYPE}
   %type = load ptr, ptr %type.at
-  %is.array = icmp eq ptr %type, inttoptr (i64 {ARRAY_TYPE} to ptr)
+  %type.wanted.at = getelementptr %Door, ptr %door, i64 0, i32 12
+  %type.wanted = load ptr, ptr %type.wanted.at
+  %is.array = icmp eq ptr %type, %type.wanted
   br i1 %is.array, label %look, label %no
 
 look:
@@ -522,9 +525,4 @@ awake:
   %one.less = atomicrmw sub ptr @sleepers, i64 1 seq_cst
   %unlocked = call i32 @pthread_mutex_unlock(ptr @mutex)
   br label %look
-}
-
-; Objects made by Numba may name this function of its allocator; nothing here allocates, so nothing calls it.
-define void @NRT_MemInfo_call_dtor(ptr %memory) {
-  unreachable
 }

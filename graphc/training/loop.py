@@ -44,9 +44,9 @@ class Cut:
 def emit(cuts: Sequence[Cut], shuffled: bool) -> str:
     """The text of the module."""
     copied = [number for number, cut in enumerate(cuts) if cut.source is not None]
-    primitives = ["array_at", "i64", "run_step"]
-    lines = ["import numpy as np", "", f"from graphc.backend.jit import {'kernel, ' if copied else ''}step_function"]
-    lines.append(f"from graphc.backend.primitives import {', '.join(primitives)}")
+    lines = ["import numpy as np", "", "from graphc.backend.arrays import array_at"]
+    lines.append(f"from graphc.backend.jit import {'kernel, ' if copied else ''}step_function")
+    lines.append("from graphc.backend.primitives import i64, run_step")
     if shuffled:
         lines.append("from graphc.backend.shuffle import shuffle")
     for number in copied:
@@ -57,10 +57,10 @@ def emit(cuts: Sequence[Cut], shuffled: bool) -> str:
 def _gather(number: int, cut: Cut, shuffled: bool) -> Iterator[str]:
     """The function that makes an input's batch."""
     yield "@kernel"
-    yield f"def gather_{number}(batch, source, {'order, ' * shuffled}first):"
-    yield "    for row in range(batch.shape[0]):"
+    yield f"def gather_{number}(batch, count, width, source, {'order, ' * shuffled}first):"
+    yield "    for row in range(count):"
     yield f"        at = {'order[first + row]' if shuffled else 'first + row'}"
-    yield "        for column in range(batch.shape[1]):"
+    yield "        for column in range(width):"
     value = "source[at, column]"
     yield f"            batch[row, column] = {value if cut.source == cut.target else f'{_number(cut.target)}({value})'}"
 
@@ -106,7 +106,7 @@ def _batch(number: int, cut: Cut, shuffled: bool) -> Iterator[str]:
     else:
         given = f"array_at({source}, (rows, {stride}), {_number(cut.source)})"
         made = f"array_at({batch}, (count, {width}), {_number(cut.target)})"
-        yield f"gather_{number}({made}, {given}, {'order, ' * shuffled}first)"
+        yield f"gather_{number}({made}, count, {width}, {given}, {'order, ' * shuffled}first)"
         yield f"step[{address}] = {batch}"
     yield f"step[{shape}] = count"
 
