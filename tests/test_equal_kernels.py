@@ -10,7 +10,9 @@ import pytest
 
 import graphc as gc
 from graphc import rewrite
+from graphc.backend import emit
 from graphc.compiler import graph_of
+from graphc.kernel import Kernel, Let
 from graphc.passes import GRAPH_PASSES
 
 WIDTH, CLASSES, LR = 8, 3, 0.1
@@ -90,3 +92,19 @@ def test_the_passes_over_a_graph_take_time_in_proportion_to_its_depth(monkeypatc
             graph = change(graph)
         work.append(counted[0])
     assert work[1] < 5 * work[0]
+
+
+def test_a_kernel_that_may_overlap_is_no_other(python_mode) -> None:
+    """The same statements under another decorator, or with one array in place of two, are another function."""
+    apart = ["@kernel", "def k1(m1, m2):", "    v0 = m1[i]  # %0 = relu(x)  net.py:1", "    m2[i] = v0"]
+    renamed = ["@kernel", "def k7(p5, m9):", "    v8 = p5[i]  # %8 = relu(y)  net.py:2", "    m9[i] = v8"]
+    once = ["@kernel", "def k8(m2, m3):", "    v0 = m2[i]", "    m2[i] = v0"]
+    overlapping = ["@overlapping_kernel", *apart[1:]]
+
+    def key(name: str, args: list[str], variable: str, lines: list[str]) -> str:
+        node = gc.input("x", (1,))
+        return emit._but_for_names(Kernel([Let(variable, "", (), node)], name), args, lines)
+
+    keys = [key("k1", ["m1", "m2"], "v0", apart), key("k7", ["p5", "m9"], "v8", renamed)]
+    keys += [key("k8", ["m2", "m3"], "v0", once), key("k1", ["m1", "m2"], "v0", overlapping)]
+    assert [keys.index(each) for each in keys] == [0, 0, 2, 3]
