@@ -1,4 +1,4 @@
-"""Times the functions of graphc/backend/elementary.py: `python benchmarks/elementary.py`.
+"""Times the functions of graphc/primitives/elementary.py: `python benchmarks/elementary.py`.
 
 Nanoseconds for an element of an array of 4096, the least of many calls: graphc's function in a compiled loop, NumPy's
 (or SciPy's) on the array, and math's in a compiled loop, which calls libm for each element.
@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import scipy.special
 
-from graphc.backend import elementary
+from graphc.primitives import elementary
 
 SIZE, CALLS = 4096, 1000
 PEERS: dict[str, Callable[..., Any]] = {

@@ -23,7 +23,7 @@ from numba.core.errors import NumbaNotImplementedError
 from numba.extending import intrinsic, overload
 from numba.np.numpy_support import as_dtype, from_dtype
 
-from graphc.backend import emit
+from graphc.backend import table
 from graphc.errors import GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, axis_of_each_size, printable
 from graphc.ir import Node
@@ -102,7 +102,7 @@ def _text(graph: Graph, structure: Any, results: Sequence[TensorType], scalars: 
     yield f"    {told} = _enter({address}, {scalars}, {_tuple([*inputs, *made])})"
     yield f"    if _status == {UNSUITABLE}:"
     yield f"        {told} = _enter({address}, {scalars}, {_tuple([*(f'_apart({each})' for each in inputs), *made])})"
-    yield f"    if _status != {emit.OK}:"
+    yield f"    if _status != {table.OK}:"
     yield from ("        " + line for line in _errors(graph, sizes))
     yield f"    return {_answer(graph, structure)}"
     yield ""
@@ -146,12 +146,12 @@ def _errors(graph: Graph, sizes: Mapping[str, tuple[int, int]]) -> Iterator[str]
                 first, its_axis = sizes.get(str(size), (at, axis))
                 source = f" ({size} is axis {its_axis} of {graph.inputs[first].name})" if str(size) in sizes else ""
                 words = f"{_wish(node)}: its axis {axis} is not {size}{source}; it is made at {node.where}"
-                yield f"if _status == {emit.WRONG_SIZES} and _a{at}.shape[{axis}] != {size_code(size)}:"
+                yield f"if _status == {table.WRONG_SIZES} and _a{at}.shape[{axis}] != {size_code(size)}:"
                 yield f"    {_raise('InputError', words)}"
     for need, where in graph.needs:
-        yield f"if _status == {emit.WRONG_SIZES} and {size_code(need.size)} < 0:"
+        yield f"if _status == {table.WRONG_SIZES} and {size_code(need.size)} < 0:"
         yield f"    {_raise('InputError', f'{where} needs {need.rule}')}"
-    for number, guard in enumerate(graph.guards, emit.FIRST_GUARD):
+    for number, guard in enumerate(graph.guards, table.FIRST_GUARD):
         yield f"if _status == {number}:"
         yield f"    {_guard_error(guard)}"
     words = f"there is no memory for the buffers of {graph.name}; its memory() tells how much it needs"

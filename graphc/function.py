@@ -11,8 +11,20 @@ from typing import Any
 import numpy as np
 
 from graphc.arguments import as_input, in_order
-from graphc.backend import emit
 from graphc.backend.build import Interpreted, build
+from graphc.backend.emit import emit
+from graphc.backend.table import (
+    ARENA,
+    ARENA_BYTES,
+    ARENA_TOO_SMALL,
+    BUSY,
+    FIRST_GUARD,
+    SCALARS,
+    THREADS,
+    array_results,
+    rows_of,
+    scalar_results,
+)
 from graphc.errors import GraphcError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, axis_of_each_size, check_names
 from graphc.ir import Node
@@ -80,8 +92,8 @@ class Function:
         self._graph = graph
         tiled = tile(program)
         self._plan: Plan = plan(tiled)
-        self.source = emit.emit(self._plan)
-        self._result_types = [buffer.type for buffer in emit.array_results(self._plan)]
+        self.source = emit(self._plan)
+        self._result_types = [buffer.type for buffer in array_results(self._plan)]
         self._code = build(self.source, graph.name)
         # Where BLAS brings threads of its own, they are all that there are.
         self.threads = min(threads or usable(), usable()) if single_threaded() else 1
@@ -97,19 +109,19 @@ class Function:
 
     def _bind_memory(self) -> None:
         """The table that the step works on, and the doors to it; the arena follows at the first call."""
-        program, rows = self._plan.program, emit.rows_of(self._plan)
-        self._scalars = np.zeros(max(1, len(emit.scalar_results(self._plan))))
+        program, rows = self._plan.program, rows_of(self._plan)
+        self._scalars = np.zeros(max(1, len(scalar_results(self._plan))))
         self._told = np.zeros((1, len(self._scalars)))
         self._memory = [_live_array(buffer.node) for buffer in program.stored]
         self._table = np.zeros(rows.count, np.int64)
-        self._busy = self._table[emit.BUSY : emit.BUSY + 1]
-        self._table[emit.SCALARS] = self._scalars.ctypes.data
-        self._table[emit.THREADS] = self.threads
+        self._busy = self._table[BUSY : BUSY + 1]
+        self._table[SCALARS] = self._scalars.ctypes.data
+        self._table[THREADS] = self.threads
         for buffer, array in zip(program.stored, self._memory, strict=True):
             self._table[rows.address[buffer]] = array.ctypes.data
         slots = [
             native.Slot(buffer.type.dtype, len(buffer.type.shape), rows.address[buffer], rows.shape.get(buffer))
-            for buffer in (*program.inputs, *emit.array_results(self._plan))
+            for buffer in (*program.inputs, *array_results(self._plan))
         ]
         self._written = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
         self._arena = Arena(self._plan, self._table)
@@ -122,7 +134,7 @@ class Function:
             self._memory,
             self._written,
             self._arena.grow,
-            emit.ARENA_TOO_SMALL,
+            ARENA_TOO_SMALL,
         )
         self._enter = self._door.function()  # for one scalar
         self._enter_locked = self._door.function(self._told)
@@ -235,13 +247,13 @@ class Function:
 
     def _error(self, status: int, arrays: Sequence[Array]) -> GraphcError:
         """Why the step left early; nothing has changed."""
-        raised = self._arena.error if status == emit.ARENA_TOO_SMALL else self._code.error
+        raised = self._arena.error if status == ARENA_TOO_SMALL else self._code.error
         if raised is not None:
             raise raised
-        if status < emit.FIRST_GUARD:
+        if status < FIRST_GUARD:
             self._sizes(arrays)  # raises: it finds the axes that disagree
             raise AssertionError(f"status {status} for arrays that fit")
-        guard = self._graph.guards[status - emit.FIRST_GUARD]
+        guard = self._graph.guards[status - FIRST_GUARD]
         if guard.limit is None:
             value = self._scalars[0]
             return NonFiniteError(f"the loss is {value} (made at {guard.watched.where}); no param has changed")
@@ -325,18 +337,18 @@ class Function:
 
     @functools.cached_property
     def _step(self) -> Step:
-        program, rows = self._plan.program, emit.rows_of(self._plan)
+        program, rows = self._plan.program, rows_of(self._plan)
         return Step(
             name=self._graph.name,
             inputs=self.inputs,
-            outputs=len(emit.scalar_results(self._plan)),
+            outputs=len(scalar_results(self._plan)),
             code=self._code,
             table=self._table,
             busy=self._busy,
             scalars=self._scalars,
             end=rows.slots,
             input_rows=tuple((rows.address[buffer], rows.shape[buffer]) for buffer in program.inputs),
-            result_rows=tuple(rows.address[buffer] for buffer in emit.array_results(self._plan)),
+            result_rows=tuple(rows.address[buffer] for buffer in array_results(self._plan)),
             written=self._written,
             lock=self._lock,
             call=self._scalars_of,
@@ -385,7 +397,7 @@ class Arena:
     def __init__(self, plan: Plan, table: Array) -> None:
         self.memory = np.empty(0, np.uint8)
         self.error: BaseException | None = None
-        self._plan, self._table, self._row_of = plan, table, emit.rows_of(plan).sizes
+        self._plan, self._table, self._row_of = plan, table, rows_of(plan).sizes
 
     def grow(self) -> bool:
         """Makes the arena as large as the sizes in the table want; if it cannot, False, and `error` says why.
@@ -400,7 +412,7 @@ class Arena:
             self.error = error
             return False
         start = -self.memory.ctypes.data // ALIGNMENT * -ALIGNMENT
-        self._table[emit.ARENA], self._table[emit.ARENA_BYTES] = start, need
+        self._table[ARENA], self._table[ARENA_BYTES] = start, need
         return True
 
 

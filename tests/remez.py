@@ -1,4 +1,4 @@
-"""Derives the coefficients of graphc/backend/elementary.py: `python tests/remez.py` prints every table of that file.
+"""Derives the coefficients of graphc/primitives/elementary.py: `python tests/remez.py` prints every table of that file.
 
 Each polynomial is the one of its degree whose greatest error on an interval is least, by the exchange algorithm of
 Remez (1934) in fifty digits; the error is weighted so that it is the relative error of the function that the polynomial

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import graphc as gc
 from graphc.backend.build import build
-from graphc.backend.emit import ARENA_TOO_SMALL
-from graphc.backend.shuffle import shuffle
+from graphc.backend.table import ARENA_TOO_SMALL
 from graphc.ops.random import philox_of_array
+from graphc.primitives.random import shuffle
 from graphc.runtime import native
 from graphc.training.loop import CUT, HEAD, Cut, emit
 
@@ -73,7 +73,7 @@ def test_the_permutations_of_four_are_equally_likely(native_shuffle) -> None:
 def test_words_that_would_be_biased_are_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three values of 32 bits: 2**32 % 3 = 1, so the word 0 is drawn again."""
     words = iter([0, 2**31, 2**32 - 1, 7])
-    monkeypatch.setattr("graphc.backend.shuffle.philox", lambda position, epoch, seed: next(words))
+    monkeypatch.setattr("graphc.primitives.random.philox", lambda position, epoch, seed: next(words))
     order = np.zeros(3, np.int64)
     assert shuffle(order, 0, 3, 0, 0, 1) == 4
     # 2**31 * 3 / 2**32 is 1: rows 0 and 1 change places; the next word is nearly 1 * 2: so do those at 1 and 2.

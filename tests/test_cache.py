@@ -15,6 +15,7 @@ from models import batch, classifier
 
 import graphc as gc
 from graphc.__main__ import main
+from graphc.backend import build, emit
 from graphc.runtime import cache, native
 
 ENTRY = cache.Entry(b"machine code" * 50, "step", "define i32 @step()")
@@ -97,17 +98,23 @@ def test_the_entries_not_used_for_longest_go_first(place: Path, monkeypatch: pyt
 
 def test_the_key_is_all_that_machine_code_depends_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
-    (tmp_path / "primitives.py").write_text("one")
+    imported = (tmp_path / "numbers.py",)
+    imported[0].write_text("one")
     cache._environment.cache_clear()
-    keys = {cache.key_of("text", tmp_path), cache.key_of("another text", tmp_path)}
-    (tmp_path / "primitives.py").write_text("two")
+    keys = {cache.key_of("text", imported), cache.key_of("another text", imported)}
+    imported[0].write_text("two")
     cache._environment.cache_clear()
-    keys.add(cache.key_of("text", tmp_path))
+    keys.add(cache.key_of("text", imported))
     monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
     cache._environment.cache_clear()
-    keys.add(cache.key_of("text", tmp_path))
+    keys.add(cache.key_of("text", imported))
     assert len(keys) == 4
     cache._environment.cache_clear()
+
+
+def test_the_key_knows_each_file_that_emitted_text_imports() -> None:
+    package = Path(build.__file__).parent.parent
+    assert {package / f"{file.replace('.', '/')}.py" for file in emit.IMPORTS} <= set(build.IMPORTED)
 
 
 SECOND_PROCESS = """

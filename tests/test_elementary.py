@@ -1,4 +1,4 @@
-"""The functions of backend/elementary.py: how exact they are, in units in the last place (ulp), and their ends.
+"""The functions of primitives/elementary.py: how exact they are, in units in the last place (ulp), and their ends.
 
 float32 is measured against float64, float64 against mpmath. The bounds are those that the docstrings state.
 """
@@ -19,7 +19,7 @@ import remez
 import scipy.special
 
 import graphc as gc
-from graphc.backend import elementary
+from graphc.primitives import elementary
 
 Array = np.ndarray
 pytestmark = pytest.mark.usefixtures("jit_mode")

@@ -17,7 +17,7 @@ FLOORS = (
     ("kinds", "types"),
     ("ir",),
     ("arguments", "constants", "graph", "state", "runtime"),
-    ("kernel", "reference", "rewrite", "verify"),
+    ("kernel", "primitives", "reference", "rewrite", "verify"),
     ("ops",),
     ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
@@ -28,8 +28,7 @@ FLOORS = (
     ("fuzz",),
     ("__main__",),
 )
-NUMBA_OR_LLVM = ("jit.py", "arrays.py", "blas.py", "llvm.py", "primitives.py", "shuffle.py", "tiles.py")
-NUMBA_OR_LLVM += ("native.py", "cache.py", "embed.py")
+NUMBA_OR_LLVM = ("jit.py", "native.py", "cache.py", "embed.py")
 TOOLS = ("fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -62,9 +61,9 @@ def test_imports_go_down(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_only_the_backend_knows_numba(path: Path) -> None:
+def test_only_the_backend_and_its_primitives_know_numba(path: Path) -> None:
     known = {name.split(".")[0] for name in imported(path)} & {"numba", "llvmlite"}
-    assert not known or path.name in NUMBA_OR_LLVM
+    assert not known or path.name in NUMBA_OR_LLVM or top_name(path) == "primitives"
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if top_name(p) in ("passes", "backend")], ids=lambda p: p.name)
@@ -79,17 +78,16 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
             assert ast.unparse(node.value) != "OPS", ast.unparse(node)
 
 
-# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a face of a step; what runs
-# beneath.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__", "embed", "runtime")
-FUNCTIONS = ("arrays.py", "elementary.py", "llvm.py", "shuffle.py")
+# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a face of a step.
+LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__", "embed")
+BENEATH = ("primitives", "runtime")
 
 
 def test_the_compiler_stays_small() -> None:
-    """4,000 lines of code for the compiler, 1,000 for what runs beneath its code; 420 lines of text a file."""
-    core = [path for path in FILES if top_name(path) not in LIBRARY and path.name not in FUNCTIONS]
+    """4,000 lines of code for the compiler, 1,500 for what its code calls; 420 lines of text a file."""
+    core = [path for path in FILES if top_name(path) not in (*LIBRARY, *BENEATH)]
     assert sum(len(code_lines(path)) for path in core) < 4000
-    assert sum(len(code_lines(path)) for path in FILES if top_name(path) == "runtime") < 1000
+    assert sum(len(code_lines(path)) for path in FILES if top_name(path) in BENEATH) < 1500
     assert max(len(path.read_text().splitlines()) for path in FILES) <= 420
 
 

@@ -1,1 +1,1 @@
-"""From a planned program to one native call. jit.py and blas.py are the only files that know Numba."""
+"""From a planned program to one native call. Of its files only jit.py knows Numba."""

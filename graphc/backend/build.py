@@ -14,6 +14,10 @@ import numpy as np
 from graphc.runtime import cache
 from graphc.runtime.native import STEP, Loaded, assembly, load, product, runtime
 
+PRIMITIVES = Path(__file__).parent.parent / "primitives"
+IMPORTED = (Path(__file__).with_name("jit.py"), *sorted(PRIMITIVES.glob("*.py")))
+"""What emitted text may import."""
+
 RAISED = -3
 """The status of a step that runs as Python and has raised an exception."""
 
@@ -70,7 +74,7 @@ def build(source: str, name: str, function: str = "step") -> Machine | Interpret
         from graphc.backend.jit import module
 
         return Interpreted(module(source, name)[function])
-    key = cache.key_of(source, Path(__file__).parent)
+    key = cache.key_of(source, IMPORTED)
     entry, told = cache.find(key)
     if entry is None:
         from graphc.backend.jit import jit

@@ -4,7 +4,7 @@ The text is a module that stands alone: `step(address)` runs the whole step and 
 `NUMBA_DISABLE_JIT=1`. No name of the user's is code, symbolic sizes aside, which are identifiers and become `n_<size>`;
 the others appear in comments only.
 
-What a step works on lies in a table of int64 at `address`; see `Rows`.
+What a step works on lies in a table of int64 at `address`; see table.py.
 """
 
 from __future__ import annotations
@@ -14,6 +14,19 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc import config
+from graphc.backend.table import (
+    ARENA,
+    ARENA_BYTES,
+    ARENA_TOO_SMALL,
+    FIRST_GUARD,
+    OK,
+    SCALARS,
+    THREADS,
+    WRONG_SIZES,
+    Rows,
+    rows_of,
+    scalar_results,
+)
 from graphc.graph import lines_of, names_of, printable, spelled
 from graphc.ir import Node
 from graphc.kernel import (
@@ -43,57 +56,24 @@ from graphc.kernel import (
     walk,
 )
 from graphc.kinds import Fold, Scan, Scatter
-from graphc.sizes import Dim, Shape, Size, symbols
-
-OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
-"""What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
-
-ARENA, ARENA_BYTES, SCALARS, BUSY, THREADS, FIRST_ARRAY = 0, 1, 2, 3, 4, 5
-"""The table's first rows: the addresses of the arena and of the scalar results, 1 while a thread runs the step, and how
-many threads it may use."""
+from graphc.sizes import Dim, Shape, symbols
 
 ALONE = 64 * 10_000
 """The price of a region, in 64ths of a nanosecond, up to which the calling thread runs it alone."""
 
-
-@dataclass(frozen=True)
-class Rows:
-    """The rows of the table after the first: each array's address, then the inputs' shapes, then the arena's slots."""
-
-    address: dict[Buffer, int]
-    shape: dict[Buffer, int]
-    sizes: dict[str, int]
-    slots: int
-    count: int
-
-
-def rows_of(plan: Plan) -> Rows:
-    program = plan.program
-    arrays = [*program.stored, *program.inputs, *array_results(plan)]
-    address = {buffer: FIRST_ARRAY + at for at, buffer in enumerate(arrays)}
-    end, shape = FIRST_ARRAY + len(arrays), {}
-    sizes: dict[str, int] = {}
-    for buffer in program.inputs:
-        shape[buffer] = end
-        for size in buffer.type.shape:
-            if isinstance(size, Size) and symbols(size) == {str(size)}:
-                sizes.setdefault(str(size), end)
-            end += 1
-    return Rows(address, shape, sizes, end, end + len(plan.slots))
-
-
 IMPORTS = {
-    "arrays": ("array_at", "columns", "rows"),
-    "blas": ("gemm",),
-    "elementary": (
+    "backend.jit": ("kernel", "overlapping_kernel", "region", "step_function"),
+    "primitives.arrays": ("array_at", "columns", "rows"),
+    "primitives.blas": ("gemm",),
+    "primitives.calls": ("run_tiles",),
+    "primitives.elementary": (
         *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
     ),
-    "jit": ("kernel", "overlapping_kernel", "region", "step_function"),
-    "primitives": (
+    "primitives.numbers": (
         *("after", "f32", "f64", "floor_divide", "fold_add", "fold_max", "fold_min", "i32", "i64"),
-        *("philox", "remainder", "smaller", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),
+        *("remainder", "smaller", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),
     ),
-    "tiles": ("run_tiles",),
+    "primitives.random": ("philox",),
 }
 """What emitted code may import of this package, by file."""
 
@@ -130,16 +110,6 @@ class Names:
         return f"{self.of(place)}[0]"
 
 
-def scalar_results(plan: Plan) -> list[Buffer]:
-    """The results of rank 0, which share one array of float64."""
-    return [buffer for buffer in plan.program.outputs if not buffer.type.shape]
-
-
-def array_results(plan: Plan) -> list[Buffer]:
-    """The results that have axes: arguments of the step."""
-    return [buffer for buffer in plan.program.outputs if buffer.type.shape]
-
-
 def emit(plan: Plan) -> str:
     """The text of the module."""
     graph = plan.program.graph
@@ -174,7 +144,7 @@ def _imports(text: str) -> str:
     lines += ["import numpy as np", ""]
     for file, names in IMPORTS.items():
         if needed := [name for name in names if name in used]:
-            lines.append(f"from graphc.backend.{file} import {', '.join(needed)}")
+            lines.append(f"from graphc.{file} import {', '.join(needed)}")
     return "\n".join(lines)
 
 

@@ -55,9 +55,9 @@ def folder() -> Path | None:
     return Path(named) if named else None
 
 
-def key_of(source: str, emitter: Path) -> str:
-    """The hash of emitted text and of all else that its machine code depends on; `emitter` holds what it imports."""
-    return hashlib.sha256(f"{_environment(emitter)}\n{source}".encode()).hexdigest()
+def key_of(source: str, imported: tuple[Path, ...]) -> str:
+    """The hash of emitted text and of all else that its machine code depends on, such as the files that it imports."""
+    return hashlib.sha256(f"{_environment(imported)}\n{source}".encode()).hexdigest()
 
 
 def key_of_llvm(text: str) -> str:
@@ -71,13 +71,13 @@ def _machine() -> list[str]:
 
 
 @functools.cache
-def _environment(emitter: Path) -> str:
-    """Versions, the machine, Numba's settings, and the primitives that emitted text imports."""
+def _environment(imported: tuple[Path, ...]) -> str:
+    """Versions, the machine, Numba's settings, and what emitted text imports."""
     numba = importlib.util.find_spec("numba")
     version = Path(str(numba and numba.origin)).with_name("_version.py").read_text(encoding="utf-8")
     settings = sorted(item for item in os.environ.items() if item[0].startswith("NUMBA_"))
-    primitives = [file.read_text(encoding="utf-8") for file in sorted(emitter.glob("*.py"))]
-    return repr([sys.version, np.__version__, version, _machine(), settings, primitives])
+    texts = [file.read_text(encoding="utf-8") for file in imported]
+    return repr([sys.version, np.__version__, version, _machine(), settings, texts])
 
 
 def find(key: str) -> tuple[Entry | None, str]:

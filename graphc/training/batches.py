@@ -10,7 +10,7 @@ import numpy as np
 
 from graphc.arguments import as_input
 from graphc.backend.build import Interpreted, Machine, build
-from graphc.backend.emit import ARENA_TOO_SMALL
+from graphc.backend.table import ARENA_TOO_SMALL
 from graphc.errors import GraphcError, InputError
 from graphc.runtime import native
 from graphc.state import aligned

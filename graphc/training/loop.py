@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backend.emit import FIRST_ARRAY, OK
+from graphc.backend.table import FIRST_ARRAY, OK
 
 HEAD = (
     *("code", "step_at", "kept_at", "end", "scalars_at", "totals_at", "outputs"),
@@ -44,11 +44,13 @@ class Cut:
 def emit(cuts: Sequence[Cut], shuffled: bool) -> str:
     """The text of the module."""
     copied = [number for number, cut in enumerate(cuts) if cut.source is not None]
-    lines = ["import numpy as np", "", "from graphc.backend.arrays import array_at"]
+    lines = ["import numpy as np", ""]
     lines.append(f"from graphc.backend.jit import {'kernel, ' if copied else ''}step_function")
-    lines.append("from graphc.backend.primitives import i64, run_step")
+    lines.append("from graphc.primitives.arrays import array_at")
+    lines.append("from graphc.primitives.calls import run_step")
+    lines.append("from graphc.primitives.numbers import i64")
     if shuffled:
-        lines.append("from graphc.backend.shuffle import shuffle")
+        lines.append("from graphc.primitives.random import shuffle")
     for number in copied:
         lines += ["", "", *_gather(number, cuts[number], shuffled)]
     return "\n".join([*lines, "", "", *_epoch(cuts, shuffled), ""])

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from graphc.backend.llvm import Value, at_least, at_most, fma, formula_of, magnitude, signed
+from graphc.primitives.llvm import Value, at_least, at_most, fma, formula_of, magnitude, signed
 
 # fmt: off
 

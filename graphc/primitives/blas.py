@@ -12,8 +12,8 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from graphc.backend.arrays import members
-from graphc.backend.llvm import code_of
+from graphc.primitives.arrays import members
+from graphc.primitives.llvm import code_of
 
 
 def gemm(

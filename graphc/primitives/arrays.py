@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import lower_builtin, models, register_model
 
-from graphc.backend.llvm import code_of
+from graphc.primitives.llvm import code_of
 
 Array = np.ndarray[Any, Any]
 
@@ -133,7 +133,7 @@ def _setitem(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return context.get_dummy_value()
 
 
-@lower_builtin(len, Block)  # type: ignore[untyped-decorator]
+@lower_builtin(len, Block)
 def _length(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     return members(builder, args[0])[1]
 

@@ -1,19 +1,16 @@
-"""The primitives of emitted code: Python functions with Numba overloads, so that it runs with and without JIT."""
+"""Folds, integers, sizes and quotients."""
 
 from __future__ import annotations
 
-import ctypes
 import math
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import overload
 
-from graphc.backend.llvm import code_of
-from graphc.runtime.native import STEP
+from graphc.primitives.llvm import code_of
 
 f32, f64, i32, i64, u8 = np.float32, np.float64, np.int32, np.int64, np.uint8
 
@@ -166,52 +163,3 @@ def _remainder(a, b):
         return mod + b if (b < 0) != (mod < 0) else mod
 
     return of_floats if isinstance(a, types.Float) else of_integers
-
-
-# ---- random bits ----------------------------------------------------------------------------------------------------
-
-ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
-
-
-def philox(position: Any, step: Any, seed: Any) -> int:
-    """Philox2x32-10 (Salmon et al. 2011): the first word for the counter (position, step) and the key seed."""
-    low, high, key = int(position) & WORD, int(step) & WORD, int(seed) & WORD
-    for _ in range(ROUNDS):
-        wide = low * MULTIPLIER
-        low, high = (wide >> 32) ^ key ^ high, wide & WORD
-        key = (key + WEYL) & WORD
-    return low
-
-
-@overload(philox)
-def _philox(position, step, seed):
-    word, multiplier, weyl, half = np.uint64(WORD), np.uint64(MULTIPLIER), np.uint64(WEYL), np.uint64(32)
-
-    def implementation(position, step, seed):
-        low, high, key = np.uint64(position) & word, np.uint64(step) & word, np.uint64(seed) & word
-        for _ in range(ROUNDS):
-            wide = low * multiplier
-            low, high = (wide >> half) ^ key ^ high, wide & word
-            key = (key + weyl) & word
-        return np.int64(low)
-
-    return implementation
-
-
-# ---- a step as a function ------------------------------------------------------------------------------------------
-
-
-def run_step(code: int, table: int) -> int:
-    """The status of the step whose code and table lie at these addresses."""
-    status = ctypes.c_int64()
-    STEP(int(code))(ctypes.byref(status), None, int(table))
-    return status.value
-
-
-@code_of(run_step, lambda code, table: types.int64)
-def _run_step(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
-    step = ir.FunctionType(ir.IntType(32), [word.as_pointer(), pointer.as_pointer(), word])
-    status, exception = cgutils.alloca_once(builder, word), cgutils.alloca_once(builder, pointer)
-    builder.call(builder.inttoptr(args[0], step.as_pointer()), [status, exception, args[1]])
-    return builder.load(status)

@@ -1,10 +1,38 @@
-"""The primitive that shuffles: the same permutation for a seed and an epoch on every machine."""
+"""Random bits, and the shuffle: the same for a seed on every machine."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from numba.extending import overload
 
-from graphc.backend.primitives import WORD, philox
+ROUNDS, MULTIPLIER, WEYL, WORD = 10, 0xD256D193, 0x9E3779B9, 0xFFFFFFFF
+
+
+def philox(position: Any, step: Any, seed: Any) -> int:
+    """Philox2x32-10 (Salmon et al. 2011): the first word for the counter (position, step) and the key seed."""
+    low, high, key = int(position) & WORD, int(step) & WORD, int(seed) & WORD
+    for _ in range(ROUNDS):
+        wide = low * MULTIPLIER
+        low, high = (wide >> 32) ^ key ^ high, wide & WORD
+        key = (key + WEYL) & WORD
+    return low
+
+
+@overload(philox)
+def _philox(position, step, seed):
+    word, multiplier, weyl, half = np.uint64(WORD), np.uint64(MULTIPLIER), np.uint64(WEYL), np.uint64(32)
+
+    def implementation(position, step, seed):
+        low, high, key = np.uint64(position) & word, np.uint64(step) & word, np.uint64(seed) & word
+        for _ in range(ROUNDS):
+            wide = low * multiplier
+            low, high = (wide >> half) ^ key ^ high, wide & word
+            key = (key + weyl) & word
+        return np.int64(low)
+
+    return implementation
 
 
 def shuffle(order, start, stop, drawn, seed, epoch):
