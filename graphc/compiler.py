@@ -8,6 +8,7 @@ from typing import Any
 from graphc.function import Function
 from graphc.ir import Node
 from graphc.optim import Optimizer
+from graphc.pipeline import Watch
 from graphc.request import graph_of
 from graphc.state import Param
 
@@ -35,4 +36,7 @@ def compile(
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is at least 1, got {threads}")
-    return Function(graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite), outputs, optimizer, threads)
+    watch = Watch()
+    graph = graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite)
+    watch.lap("graph")
+    return Function(graph, outputs, optimizer, threads, watch)

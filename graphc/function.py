@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from graphc.arguments import as_input, in_order
-from graphc.backend.build import Interpreted, build
-from graphc.backend.emit import emit
+from graphc.backend.build import Interpreted
 from graphc.backend.table import (
     ARENA,
     ARENA_BYTES,
@@ -26,23 +25,23 @@ from graphc.backend.table import (
     scalar_results,
 )
 from graphc.errors import GraphcError, InputError, NonFiniteError
-from graphc.graph import Graph, Guard, axis_of_each_size, check_names
+from graphc.explain import report_of
+from graphc.graph import Graph, Guard, axis_of_each_size
 from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
-from graphc.passes import GRAPH_PASSES, fuse, plan, tile
+from graphc.pipeline import Watch, run_pipeline
 from graphc.reference import concrete_shape, flattened, in_structure, run, told
+from graphc.report import Report
 from graphc.request import graph_of
 from graphc.runtime import native
-from graphc.runtime.openblas import single_threaded
-from graphc.runtime.threads import start, usable
+from graphc.runtime.threads import chosen, start
 from graphc.sizes import evaluate
 from graphc.state import Param
 from graphc.training.fit import Callback, fit
 from graphc.training.history import History
 from graphc.training.step import Step
-from graphc.verify import verify
 
 Array = np.ndarray[Any, Any]
 
@@ -54,22 +53,6 @@ BUSY_WAIT = 1e-5
 """Seconds between two looks at a step that another thread runs."""
 
 
-class Stages(Mapping[str, str]):
-    """The text of each stage by name, in order; a text is made when it is asked for."""
-
-    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
-        self._makers = dict(makers)
-
-    def __getitem__(self, stage: str) -> str:
-        return self._makers[stage]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
-
-
 class Function:
     """A compiled step. Call it with arrays in the order of `inputs`, or by name.
 
@@ -77,30 +60,20 @@ class Function:
     Python.
     """
 
-    def __init__(self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None) -> None:
+    def __init__(
+        self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None, watch: Watch
+    ) -> None:
+        compiled = run_pipeline(graph, watch)
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer
         self.params = tuple(node for node in graph.params if isinstance(node, Param))
-        makers: dict[str, Callable[[], str]] = {"graph": graph.__str__}
-        for change in GRAPH_PASSES:
-            graph = change(graph)
-            verify(graph)
-            check_names(graph)  # an optimizer's state is new
-            makers[change.__name__] = graph.__str__
-        program = fuse(graph)
-        self._graph = graph
-        tiled = tile(program)
-        self._plan: Plan = plan(tiled)
-        self.source = emit(self._plan)
+        self.stages, self.source = compiled.stages, compiled.source
+        self._graph, self._plan, self._code = compiled.graph, compiled.plan, compiled.code
         self._result_types = [buffer.type for buffer in array_results(self._plan)]
-        self._code = build(self.source, graph.name)
-        # Where BLAS brings threads of its own, they are all that there are.
-        self.threads = min(threads or usable(), usable()) if single_threaded() else 1
+        self._seconds = watch.seconds
+        self.threads, self._why_threads = chosen(threads)
         start(self.threads)
-        makers |= {"fuse": program.__str__, "tile": tiled.__str__, "plan": self._plan.__str__}
-        makers["emit"] = lambda: self.source
-        self.stages = Stages({**makers, "llvm": self._code.llvm, "asm": self._code.assembly})
         self._axis_of = axis_of_each_size(self.inputs)
         self._lock = threading.Lock()
         self._njit: Callable[..., Any] | None = None
@@ -148,6 +121,10 @@ class Function:
         items, nodes = list(walk(self._plan.program.body)), len(self._graph.nodes)
         kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
         return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
+
+    def report(self) -> Report:
+        """What the compiler did and why, and how long it took: print it, or read its attributes."""
+        return report_of(self._plan, self._seconds, self._code.told, self.threads, self._why_threads)
 
     # ---- calling ----------------------------------------------------------------------------------------------------
 
@@ -332,7 +309,7 @@ class Function:
         key = tuple(scalars.values())
         if key not in self._measured:
             graph = graph_of(list(key), self.inputs, name="metrics")
-            self._measured[key] = Function(graph, list(key), None, self.threads)
+            self._measured[key] = Function(graph, list(key), None, self.threads, Watch())
         return self._measured[key]._step
 
     @functools.cached_property

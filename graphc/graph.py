@@ -44,7 +44,8 @@ class Graph:
     """What one call of the step computes: outputs from inputs and params, and the params' next values.
 
     `needs` are what the symbolic sizes must satisfy, each with the user's line that asks for it. An `update_rule` makes
-    updates of (params, gradients); differentiate applies it to the first output, the loss.
+    updates of (params, gradients); differentiate applies it to the first output, the loss. `unfolded` are the params
+    whose updates fold left out of the matrix products, each with the reason.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Graph:
     guards: tuple[Guard, ...] = ()
     needs: tuple[tuple[Need, str], ...] = ()
     update_rule: UpdateRule | None = None
+    unfolded: tuple[tuple[Node, str], ...] = ()
 
     @property
     def roots(self) -> tuple[Node, ...]:

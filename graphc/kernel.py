@@ -118,10 +118,11 @@ class Loop:
 
 @dataclass(eq=False)
 class Kernel:
-    """Loops that run as one function."""
+    """Loops that run as one function. `apart` says why they are not part of an earlier kernel."""
 
     body: list[Item] = field(default_factory=list)
     name: str = ""
+    apart: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +198,11 @@ Item: TypeAlias = "Let | Load | Store | Loop | Kernel | Gemm | Region | Check"
 
 @dataclass(eq=False)
 class Program:
-    """A step as loops and calls: what `graph` means. `sizes` are the symbolic sizes in use, by name."""
+    """A step as loops and calls: what `graph` means. `sizes` are the symbolic sizes in use, by name.
+
+    placed: the nodes with a place of their own, each with the reason. alone: why a kernel or a product is in no region,
+    or a region not part of the one before.
+    """
 
     graph: Graph
     sizes: tuple[str, ...]
@@ -206,6 +211,8 @@ class Program:
     outputs: list[Buffer]
     scratch: list[Buffer]
     body: list[Item]
+    placed: Mapping[Node, str]
+    alone: Mapping[Item, str] = field(default_factory=dict)
 
     @property
     def buffers(self) -> list[Buffer]:

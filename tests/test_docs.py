@@ -53,6 +53,21 @@ def test_the_readmes_native_loop_runs(jit_mode, fused: None) -> None:
     assert total == sum(names["step"](names["images"][each], names["labels"][each]) for each in batches)
 
 
+def test_the_readmes_report_is_the_report(capsys, python_mode, fused: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for its times, the cache, and where the number of threads comes from."""
+    monkeypatch.setenv("GRAPHC_NUM_THREADS", "2")
+    found = blocks(README)
+    at = next(number for number, block in enumerate(found) if block.startswith("print(step.report())"))
+    names: dict[str, object] = {}
+    exec(compile(found[0], "train.py", "exec"), names)
+    capsys.readouterr()
+    exec(compile(found[at], "train.py", "exec"), names)
+    here = re.compile(r"^(compiled in|  graph|threads: 2,) .*$", re.MULTILINE)
+    shown, printed = (here.subn(r"\1", text) for text in (found[at + 1], capsys.readouterr().out))
+    assert printed == shown
+    assert printed[1] == 3
+
+
 def test_the_readmes_error_is_the_error(python_mode) -> None:
     shown = next(block for block in blocks(README) if block.startswith("ShapeError"))
     source = "\n\n\nx = gc.input('x', ('batch', 784))\n\n\nW2 = gc.param('W2', (512, 10))\n\nx @ W2\n"

@@ -14,14 +14,14 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
     ("config", "errors", "sizes"),
-    ("kinds", "types"),
+    ("kinds", "report", "types"),
     ("ir",),
     ("arguments", "constants", "graph", "state", "runtime"),
     ("kernel", "primitives", "reference", "rewrite", "verify"),
     ("ops",),
     ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
-    ("embed", "request", "training"),
+    ("embed", "explain", "pipeline", "request", "training"),
     ("function",),
     ("compiler", "gradcheck"),
     ("__init__",),
@@ -78,8 +78,9 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
             assert ast.unparse(node.value) != "OPS", ast.unparse(node)
 
 
-# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a face of a step.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__", "embed")
+# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces.
+LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__")
+LIBRARY += ("embed", "explain", "report")
 BENEATH = ("primitives", "runtime")
 
 

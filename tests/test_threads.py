@@ -84,7 +84,7 @@ def test_the_number_of_threads_is_checked(monkeypatch: pytest.MonkeyPatch, pytho
     with pytest.raises(ValueError, match="threads is at least 1, got 0"):
         gc.compile(gc.sum(x), threads=0)
     monkeypatch.setenv("GRAPHC_NUM_THREADS", "3")
-    assert usable() == 3
+    assert usable() == (3, "GRAPHC_NUM_THREADS is 3")
     monkeypatch.setenv("GRAPHC_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="GRAPHC_NUM_THREADS is a number of threads, at least 1, got 'many'"):
         usable()

@@ -6,7 +6,7 @@ depend on a loop's index is computed before that loop.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc.graph import Graph, is_numbered, names_of, printable
@@ -70,7 +70,7 @@ Chain = list[Scope]  # the step's body, then one scope for each open loop, outer
 class Bodies:
     """The bodies, and the memory that they use: what nest.py fills."""
 
-    def __init__(self, graph: Graph, placed: Collection[Node]) -> None:
+    def __init__(self, graph: Graph, placed: Mapping[Node, str]) -> None:
         self.graph = graph
         self.placed = placed
         self.numbers = {node: name[1:] for node, name in names_of(graph).items() if is_numbered(node)}
@@ -196,6 +196,7 @@ class Bodies:
             [buffer for buffer in leaves if buffer.role is Role.OUTPUT],
             self.scratch,
             self.top.items,
+            self.placed,
         )
 
 

@@ -7,6 +7,8 @@ overwrite. It pays only where the product has no other use, since one that is ne
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graphc.graph import Graph
 from graphc.ir import Node, rebuilt, toposort
 from graphc.kinds import Product
@@ -17,23 +19,32 @@ from graphc.rules import GEMM
 
 def fold(graph: Graph) -> Graph:
     """The same graph with as few matrix products and with updates inside them."""
-    instead = {value: product for param, value in graph.updates if (product := _folded(param, value)) is not value}
+    refusals = {param: why for param, value in graph.updates if (why := _refusal(param, value))}
+    instead = {value: _as_product(value) for param, value in graph.updates if param not in refusals}
     if instead.keys().isdisjoint(toposort(instead.values())):
         everywhere = replaced(graph, instead)
         if _products(everywhere) <= _products(graph):
-            return everywhere
+            return replace(everywhere, unfolded=tuple(refusals.items()))
     for row in range(len(graph.updates)):
         param, value = graph.updates[row]
-        folded = replaced(graph, {value: _folded(param, value)})
+        if param in refusals:
+            continue
+        folded = replaced(graph, {value: _as_product(value)})
         if _products(folded) <= _products(graph):
             graph = folded
-    return graph
+        else:
+            refusals[param] = "the product is needed elsewhere too: it would be computed twice"
+    return replace(graph, unfolded=tuple(refusals.items()))
 
 
-def _folded(param: Node, value: Node) -> Node:
-    """A param's next value as one product; as it is, if that would read the memory that it writes."""
+def _refusal(param: Node, value: Node) -> str | None:
+    """Why a param's next value is no single product that BLAS may write over the param."""
     product = _as_product(value)
-    return value if param in map(_memory, product.args[:2]) else product
+    if product is value:
+        return "its next value is not something plus a multiple of one matrix product"
+    if param in map(_memory, product.args[:2]):
+        return "the product reads the memory that it would overwrite"
+    return None
 
 
 def _memory(operand: Node) -> Node:

@@ -31,6 +31,11 @@ from graphc.rewrite import everywhere, replaced
 CHEAP = 8
 """What may be computed again instead of stored, in additions: about the price of storing and loading a float."""
 
+DEFERRED = "its old value is still needed when the next one is made"
+
+LOOPS = {Fold: "is a reduction", Scan: "carries a value along an axis", Scatter: "is written piece by piece"}
+"""What needs loops of its own, and why."""
+
 Step: TypeAlias = "Node | Guard"
 
 
@@ -82,7 +87,7 @@ def _with_own_places(graph: Graph) -> Graph:
         started = _accumulating(value, param)
         graph = graph if started is value else replaced(graph, {value: started})
     # A scalar result lies among the other scalar results, where BLAS cannot read it.
-    claimed = {each for node in graph.nodes for each in _forced(node) if each is not node and not each.shape}
+    claimed = {each for node in graph.nodes for each, _ in _forced(node) if each is not node and not each.shape}
 
     def own(value: Node, to: str) -> Node:
         if is_leaf(value) or isinstance(value.op.kind, View) or value in claimed:
@@ -110,7 +115,7 @@ def _deferred(graph: Graph, param: Node) -> tuple[Graph, Node]:
     graph = replaced(graph, {folded: value})
     late = copy(value, to=f"late {param.name}")
     updates = [(each, late if each is param else other) for each, other in graph.updates]
-    return replace(graph, updates=tuple(updates)), value
+    return replace(graph, updates=tuple(updates), unfolded=(*graph.unfolded, (param, DEFERRED))), value
 
 
 def _unfolded(value: Node) -> Node:
@@ -124,36 +129,44 @@ def _unfolded(value: Node) -> Node:
 # ---- which nodes are placed -----------------------------------------------------------------------------------------
 
 
-def _placed(graph: Graph, early: Collection[Node]) -> set[Node]:
+def _placed(graph: Graph, early: Collection[Node]) -> dict[Node, str]:
+    """The nodes that get a place, each with its first reason."""
     nodes = graph.nodes
-    placed = set() if config.FUSION else {node for node in nodes if not isinstance(node.op.kind, (View, Gather))}
-    placed |= {*early, *graph.outputs, *(value for _, value in graph.updates), *(g.condition for g in graph.guards)}
-    for node in nodes:
-        placed.update(_forced(node))
-    placed = {node for node in placed if not is_leaf(node)}
+    reasons = [each for node in nodes for each in _forced(node)]
+    reasons += [(node, "is made before the old value of its param is free") for node in early]
+    reasons += [(node, "is a result") for node in graph.outputs]
+    reasons += [(value, f"is the next value of {param.name}") for param, value in graph.updates]
+    reasons += [(guard.condition, "is a check") for guard in graph.guards]
+    if not config.FUSION:
+        reasons += [
+            (node, "has loops of its own, since GRAPHC_FUSION is 0")
+            for node in nodes
+            if not isinstance(node.op.kind, (View, Gather))
+        ]
+    placed = {node: why for node, why in reversed(reasons) if not is_leaf(node)}
     users, weight = _users(nodes), dict.fromkeys(nodes, 0)
     for node in nodes:
         weight[node] = _weight(node, weight)
-        if (
-            not is_leaf(node)
-            and not isinstance(node.op.kind, View)
-            and weight[node] > CHEAP
-            and (len(users[node]) > 1 or _stretched(node, users))
-        ):
-            placed.add(node)
+        if node not in placed and not is_leaf(node) and not isinstance(node.op.kind, View) and weight[node] > CHEAP:
+            if len(users[node]) > 1:
+                placed[node] = f"costs as much as {weight[node]} additions and is read {len(users[node])} times"
+            elif _stretched(node, users):
+                placed[node] = f"costs as much as {weight[node]} additions and is read by something larger"
         if node in placed:
             weight[node] = 0
     return placed
 
 
-def _forced(node: Node) -> list[Node]:
-    """What must be placed because of `node`: itself, or what it wants to find in memory."""
+def _forced(node: Node) -> list[tuple[Node, str]]:
+    """What must be placed because of `node`, and why: itself, or what it wants to find in memory."""
     if isinstance(node.op.kind, Product):
-        starts = [node.args[2]] if len(node.args) > 2 else []
-        return [node, *starts, *(matrix_source(arg)[0] for arg in node.args[:2])]
-    if isinstance(node.op.kind, (Fold, Scan, Scatter)):
-        return [node]
-    return [memory_of(node)] if is_alias(node, natural(node.shape)) else []
+        starts = [(node.args[2], "is where BLAS adds a product")] if len(node.args) > 2 else []
+        read = [(matrix_source(arg)[0], "is read by BLAS") for arg in node.args[:2]]
+        return [(node, "is a matrix product"), *starts, *read]
+    for kind, why in LOOPS.items():
+        if isinstance(node.op.kind, kind):
+            return [(node, why)]
+    return [(memory_of(node), "is read under another shape")] if is_alias(node, natural(node.shape)) else []
 
 
 def _weight(node: Node, weight: dict[Node, int]) -> int:

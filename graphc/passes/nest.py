@@ -6,7 +6,7 @@ the later one comes strictly after. What the bodies of the loops hold is in bodi
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from graphc import config
 from graphc.graph import Graph, Guard
@@ -58,7 +58,7 @@ from graphc.sizes import Dim, Shape
 class Nest(Bodies):
     """The program under construction: place() and check() in order, then program()."""
 
-    def __init__(self, graph: Graph, placed: Collection[Node]) -> None:
+    def __init__(self, graph: Graph, placed: Mapping[Node, str]) -> None:
         super().__init__(graph, placed)
         self.scopes: dict[Item, Scope] = {}
         self.touched: dict[Item, set[Node]] = {}  # what is read or made in each loop
@@ -227,7 +227,7 @@ class Nest(Bodies):
         """New loops over a shape, at the end of the step."""
         chain = [self.top]
         for level, extent in enumerate(size for size in shape if size != 1):
-            item = self._new_loop(extent, level)
+            item = self._new_loop(extent, level, f"they write a piece of {self.home(node).label}")
             self.touched[item] = {node}
             chain[-1].items.append(item)
             chain.append(self.scopes[item])
@@ -249,7 +249,7 @@ class Nest(Bodies):
             start = max((items.index(p[level]) + (shared <= level) for p, shared in earlier), default=0)
             item = next((i for i in items[start:] if self._runs_over(i, extent) and touches & self.touched[i]), None)
             if item is None:
-                item = self._new_loop(extent, level)
+                item = self._new_loop(extent, level, self._why_apart(earlier, extent, touches) if level == 0 else "")
                 items.append(item)
             self.touched[item] |= {node, *touches}
             path.append(item)
@@ -257,13 +257,30 @@ class Nest(Bodies):
             earlier = [(p, shared) for p, shared in earlier if p[level] is item and shared > level]
         return chain, path
 
+    def _why_apart(self, earlier: Sequence[tuple[list[Item], int]], extent: Dim, touches: set[Node]) -> str:
+        """Why loops over `extent` join none of the step's kernels; `earlier` is what they must come after."""
+        if not config.FUSION:
+            return "GRAPHC_FUSION is 0"
+        last = max((path[0] for path, _ in earlier), key=self.top.items.index, default=None)
+        if isinstance(last, (Gemm, Let)):
+            kind = "matrix product" if isinstance(last, Gemm) else "number of the step's own"
+            return f"they wait for %{self.numbers[last.origin]}, a {kind}"
+        if isinstance(last, Check):
+            return f"they wait for the check that {last.rule}"
+        near = [i for i in self.top.items if isinstance(i, Kernel) and touches & self.touched.get(i, set())]
+        if not near:
+            return "no loops before them that can be joined touch what they read"
+        if not any(self._runs_over(item, extent) for item in near):
+            return f"they run over {extent}, the last loops that touch what they read over {main_loop(near[-1]).extent}"
+        return "they need all that the loops before them make" if last in near else "they wait for other loops"
+
     def _runs_over(self, item: Item, extent: Dim) -> bool:
         loop = main_loop(item) if isinstance(item, Kernel) else item
         return config.FUSION and item in self.scopes and isinstance(loop, Loop) and loop.extent == extent
 
-    def _new_loop(self, extent: Dim, level: int) -> Item:
+    def _new_loop(self, extent: Dim, level: int, apart: str) -> Item:
         loop = Loop(index_name(level), extent)
-        item: Item = Kernel([loop]) if level == 0 else loop
+        item: Item = Kernel([loop], apart=apart) if level == 0 else loop
         self.scopes[item] = Scope(loop.body, item)
         self.touched[item] = set()
         return item

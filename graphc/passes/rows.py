@@ -100,18 +100,20 @@ class Rows:
         return not (self.by_row | self.whole) & (other.by_row | other.whole) & (self.written | other.written)
 
 
+COMBINES = "they put together what the tiles have reduced"
+
 NOTHING = Effects(frozenset(), frozenset(), frozenset(), frozenset())
 
 
 # ---- products -------------------------------------------------------------------------------------------------------
 
 
-def of_product(item: Gemm, split: str) -> Rows | None:
-    """A product's rows or columns; of many products, one each."""
+def of_product(item: Gemm, split: str) -> Rows | str:
+    """A product's rows or columns, or of many products one each; else why it cannot be cut."""
     a, b = base(item.a.place), base(item.b.place)
     extent = {"rows": item.rows, "columns": item.columns, "batch": item.batch}[split]
     if extent is None or (split != "batch" and (item.batch is not None or not _as_matrices(item))):
-        return None
+        return "its memory has another shape than its matrices"
     by_row = {"rows": {item.out} if item.a.transposed else {item.out, a}, "columns": set(), "batch": {item.out, a, b}}
     own = by_row[split]
     touched = {item.out, a, b}
@@ -136,23 +138,22 @@ def _is_matrix(place: Place, rows: Dim, columns: Dim) -> bool:
 # ---- kernels --------------------------------------------------------------------------------------------------------
 
 
-def of_kernel(kernel: Kernel, tiles: Dim) -> Rows | None:
-    """A kernel's rows, if they depend on each other by reductions only; there will be so many tiles."""
+def of_kernel(kernel: Kernel, tiles: Dim) -> Rows | str:
+    """A kernel's rows, if they depend on each other by reductions only, else why not; there will be so many tiles."""
     loop = main_loop(kernel)
     at = kernel.body.index(loop)
     before, after = kernel.body[:at], kernel.body[at + 1 :]
     touched = [each for each in walk([loop]) if isinstance(each, (Load, Store))]
     sums = {base(each.place): each.origin for each in walk(before) if isinstance(each, Store)}
     scalars = {each.name: each.origin for each in before if isinstance(each, Let)}
-    if any(isinstance(each, Load) for each in walk(before)):
-        return None
-    if not all(isinstance(origin.op.kind, Fold) for origin in (*sums.values(), *scalars.values())):
-        return None
+    folds = all(isinstance(origin.op.kind, Fold) for origin in (*sums.values(), *scalars.values()))
+    if not folds or any(isinstance(each, Load) for each in walk(before)):
+        return "each row needs what the one before makes"
     own = {base(each.place) for each in touched if _is_row(each, loop)}
     whole = {base(each.place) for each in touched if not _is_row(each, loop)} - set(sums)
     written = {base(each.place) for each in touched if isinstance(each, Store)} - set(sums)
     if written & whole or own & set(sums):
-        return None
+        return "its rows may touch what other rows write"
     made = Rows(loop.extent, kernel, own - whole, whole, written, NOTHING)
     made.guarded = any(_indexes_by_data(each, kernel) for each in touched) or any(
         buffer.role is not Role.SCRATCH for buffer in written
@@ -197,7 +198,7 @@ def _with_accumulators(
         made.after.append(_combined_scalar(name, partial, tiles, origin))
     body = [_replaced(item, instead) for item in kernel.body[: kernel.body.index(loop)]]
     inner = [_replaced(item, instead) for item in loop.body]
-    made.tiled = Kernel([*body, Loop(loop.index, loop.extent, inner, tiled=True), *stores])
+    made.tiled = Kernel([*body, Loop(loop.index, loop.extent, inner, tiled=True), *stores], apart=kernel.apart)
 
 
 def _scratch(made: Rows, label: str, dtype: np.dtype[Any], shape: Shape, origin: Node) -> Buffer:
@@ -221,7 +222,8 @@ def _combined_scalar(name: str, partial: Buffer, tiles: Dim, origin: Node) -> Ke
     step = code_for(dtype, kind.step, kind.wrapping).format(acc=name, x=part)
     index = index_name(0)
     body: list[Item] = [Load(part, partial, (index,), origin), Let(name, step, (name, part), origin)]
-    return Kernel([Let(name, number_code(kind.init(origin.dtype), dtype), (), origin), Loop(index, tiles, body)])
+    init = Let(name, number_code(kind.init(origin.dtype), dtype), (), origin)
+    return Kernel([init, Loop(index, tiles, body)], apart=COMBINES)
 
 
 def _combined_array(total: Buffer, partial: Buffer, tiles: Dim, origin: Node) -> Kernel:
@@ -239,7 +241,7 @@ def _combined_array(total: Buffer, partial: Buffer, tiles: Dim, origin: Node) ->
     for axis, size in reversed(list(enumerate(total.type.shape))):
         if size != 1:
             fill, add = [Loop(index_name(1 + axis), size, fill)], [Loop(index_name(1 + axis), size, add)]
-    return Kernel([*fill, Loop(index_name(0), tiles, add)])
+    return Kernel([*fill, Loop(index_name(0), tiles, add)], apart=COMBINES)
 
 
 # ---- what tiles touch -----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from graphc.kernel import (
     walk,
 )
 from graphc.passes.rows import Effects, Rows, effects, of_kernel, of_product, work
-from graphc.sizes import Dim, Size, product, typical
+from graphc.sizes import TYPICAL, Dim, Size, product, typical
 from graphc.types import TensorType
 
 ROWS = 32
@@ -59,22 +59,28 @@ def tile(program: Program) -> Program:
     made: list[Item] = []
     waiting = list(program.body)
     scratch = list(program.scratch)
+    alone: dict[Item, str] = {}
     while waiting:
         item = waiting.pop(0)
         rows = _rows_of(item)
-        if rows is None or not _worth_a_tile(rows, item):
+        why = rows if isinstance(rows, str) else _too_small(rows, item)
+        if isinstance(rows, str) or why:
             made.append(item)
+            alone[item] = why
             continue
         group = _Group()
         group.add([], item, rows)
-        waiting = group.collect(waiting)
+        why = alone.pop(item, "")
+        waiting = group.collect(waiting, alone)
         made += group.hoisted
         region, shared = group.region(_scalars(made))
+        alone[region] = why
         made += [*(Store(load.place, (), load.name, load.origin) for load in region.prelude), region, *group.after]
         scratch += shared + group.scratch
     _number(made)
     used = {buffer for item in made for buffer in effects(item).reads | effects(item).writes}
-    return replace(program, body=made, scratch=[buffer for buffer in scratch if buffer in used])
+    kept = [buffer for buffer in scratch if buffer in used]
+    return replace(program, body=made, scratch=kept, alone={each: alone[each] for each in made if each in alone})
 
 
 def _number(items: list[Item]) -> None:
@@ -94,12 +100,12 @@ def _scalars(items: Sequence[Item]) -> dict[str, Node]:
 # ---- rows -----------------------------------------------------------------------------------------------------------
 
 
-def _rows_of(item: Item) -> Rows | None:
-    """The rows by which an item would be cut."""
+def _rows_of(item: Item) -> Rows | str:
+    """The rows by which an item would be cut, or why it cannot be."""
     if isinstance(item, Kernel):
         extent = main_loop(item).extent
         return of_kernel(item, Strip(extent, _tile_rows(extent), []).tiles)
-    return of_product(item, _split(item)) if isinstance(item, Gemm) else None
+    return of_product(item, _split(item)) if isinstance(item, Gemm) else "it is a single statement"
 
 
 def _split(item: Gemm) -> str:
@@ -118,9 +124,14 @@ def _tile_rows(extent: Dim) -> int:
     return ROWS if isinstance(extent, Size) else max(ROWS, -(-extent // TILES // 16) * 16)
 
 
-def _worth_a_tile(rows: Rows, item: Item) -> bool:
-    several = isinstance(rows.extent, Size) or rows.extent > _tile_rows(rows.extent)
-    return several and (config.SMALL_TILES or typical(work(item)) >= WORTH)
+def _too_small(rows: Rows, item: Item) -> str:
+    """Why an item is not worth a tile; empty if it is."""
+    if not isinstance(rows.extent, Size) and rows.extent <= _tile_rows(rows.extent):
+        return f"its {rows.extent} rows fit in one tile"
+    if config.SMALL_TILES or typical(work(item)) >= WORTH:
+        return ""
+    at = f" at sizes of {TYPICAL}" if isinstance(work(item), Size) else ""
+    return f"it takes some {typical(work(item)) / 64_000:.1g} µs{at}, too short for a tile"
 
 
 # ---- regions --------------------------------------------------------------------------------------------------------
@@ -146,23 +157,26 @@ class _Group:
     def _all(self) -> list[Rows]:
         return [rows for strip in self.strips for rows in strip]
 
-    def collect(self, items: Sequence[Item]) -> list[Item]:
-        """Takes in what may run in the region, and returns the rest in its order."""
+    def collect(self, items: Sequence[Item], refused: dict[Item, str]) -> list[Item]:
+        """Takes in what may run in the region, and returns the rest in its order; `refused` is told why."""
         skipped: list[Item] = []
         passed: list[Effects] = []
         for item in items:
             found = effects(item)
             results = [rows.results for rows in self._all()]
             checked = any(isinstance(each, Check) for each in skipped)
-            if any(found.must_follow(other) for other in (*passed, *results)):
-                taken = False
+            if any(found.must_follow(other) for other in results):
+                why = "it must follow what the region before reduces over all tiles"
+            elif any(found.must_follow(other) for other in passed):
+                why = "it must follow what stands outside of the region before"
             elif isinstance(item, (Let, Load)):
-                taken = self._hoists(item, checked)
+                why = "" if self._hoists(item, checked) else "it must follow the region"
             else:
-                taken = self._takes(item, checked)
-            if not taken:
+                why = self._takes(item, checked)
+            if why:
                 skipped.append(item)
                 passed.append(found)
+                refused[item] = why
         return skipped
 
     def _hoists(self, item: Let | Load, checked: bool) -> bool:
@@ -174,19 +188,27 @@ class _Group:
         self.hoisted.append(item)
         return True
 
-    def _takes(self, item: Item, checked: bool) -> bool:
-        """Adds an item to the region if it may run there; `checked`: a check before it would come after it."""
+    def _takes(self, item: Item, checked: bool) -> str:
+        """Adds an item to the region if it may run there, else says why not.
+
+        `checked`: a check before it would come after it.
+        """
         rows = _rows_of(item)
-        if rows is None or (checked and rows.guarded):
-            return False
+        if isinstance(rows, str):
+            return rows
+        if checked and rows.guarded:
+            return "it must follow a check that stands after the region before"
         near = [strip for strip in self.strips if not all(rows.apart_from(other) for other in strip)]
-        if not near and _worth_a_tile(rows, item):
-            self.add([], item, rows)
-            return True
-        if len(near) == 1 and near[0][0].extent == rows.extent and all(rows.may_follow(other) for other in near[0]):
-            self.add(near[0], item, rows)
-            return True
-        return False
+        if len(near) > 1:
+            return "it needs what several strips of the region before make"
+        if near and near[0][0].extent != rows.extent:
+            return f"its tiles are of {rows.extent}, those of the region before of {near[0][0].extent}"
+        if near and not all(rows.may_follow(other) for other in near[0]):
+            return "it needs other rows than the tile's of the region before"
+        why = "" if near else _too_small(rows, item)
+        if not why:
+            self.add(near[0] if near else [], item, rows)
+        return why
 
     def add(self, strip: list[Rows], item: Item, rows: Rows) -> None:
         if not strip:

@@ -12,20 +12,36 @@ import threading
 from pathlib import Path
 
 from graphc.runtime.native import runtime
+from graphc.runtime.openblas import single_threaded
 
 _workers: list[threading.Thread] = []
 _starting = threading.Lock()
 
 
-def usable() -> int:
-    """How many threads this process may keep busy: GRAPHC_NUM_THREADS, else its CPUs, by affinity and by cgroup."""
+def chosen(bound: int | None) -> tuple[int, str]:
+    """How many threads a step may use that was compiled with threads=`bound`, and why not more."""
+    if not single_threaded():
+        return 1, "SciPy has no OpenBLAS of its own here, and its BLAS may start threads itself"
+    most, why = usable()
+    return (bound, f"threads={bound}") if bound is not None and bound < most else (most, why)
+
+
+def usable() -> tuple[int, str]:
+    """How many threads this process may keep busy, and what says so.
+
+    GRAPHC_NUM_THREADS, else its CPUs, by affinity and by cgroup.
+    """
     wanted = os.environ.get("GRAPHC_NUM_THREADS")
     if wanted is not None:
         if not wanted.isdigit() or int(wanted) < 1:
             raise ValueError(f"GRAPHC_NUM_THREADS is a number of threads, at least 1, got {wanted!r}")
-        return int(wanted)
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cpus, _share_of_cgroup(Path("/sys/fs/cgroup/cpu.max"))))
+        return int(wanted), f"GRAPHC_NUM_THREADS is {wanted}"
+    if hasattr(os, "sched_getaffinity"):
+        cpus, why = len(os.sched_getaffinity(0)), "the CPUs that the process may run on"
+    else:
+        cpus, why = os.cpu_count() or 1, "the CPUs of the machine"
+    share = _share_of_cgroup(Path("/sys/fs/cgroup/cpu.max"))
+    return (share, "the cgroup's cpu.max") if share < cpus else (max(1, cpus), why)
 
 
 def _share_of_cgroup(file: Path) -> int:
