@@ -50,8 +50,7 @@ def embedded(
     text = "\n".join(_text(graph, structure, results, scalars, address))
     filename = f"<graphc njit {graph.name} {address}>"
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
-    # Numba keeps the globals of native code as long as that code and what it is linked into.
-    scope = {**NAMES, "_Outputs": outputs, "_fields": fields}
+    scope = {**NAMES, "_Outputs": outputs, "_fields": fields}  # which live until there is native code
     exec(compile(text, filename, "exec"), scope)
     made: Callable[..., Any] = njit(scope["step"])
     return made
@@ -269,6 +268,8 @@ def _call_of_step(context, builder, signature, args):
     """The LLVM code of a call of graphc_step in runtime.ll."""
     word, pointer = ir.IntType(64), ir.IntType(8).as_pointer()
     fields = _doors[signature.args[0].literal_value]
+    # The code that is being made, and what it is linked into, keep the step's memory.
+    vars(context.active_code_library).setdefault("graphc_doors", []).append(fields)
     values = cgutils.unpack_tuple(builder, args[2])
     given = cgutils.alloca_once(builder, ir.ArrayType(ir.ArrayType(word, 2), len(values)))
     for at, (kind, value) in enumerate(zip(signature.args[2], values, strict=True)):
