@@ -14,18 +14,18 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: 
     """`out = alpha * a @ b + beta * out` for matrices that lie in rows, or are turned views of such."""
     number = ctypes.c_float if out.dtype == np.float32 else ctypes.c_double
     symbol = "graphc_sgemm" if out.dtype == np.float32 else "graphc_dgemm"
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(product(symbol)[symbol])
+    sizes, matrix = [ctypes.c_int64] * 3, [ctypes.c_void_p, ctypes.c_int64]
+    kinds = [ctypes.c_bool, ctypes.c_bool, *sizes, number, *matrix, *matrix, number, *matrix]
+    function = ctypes.CFUNCTYPE(None, *kinds)(product(symbol)[symbol])
 
     def turned(matrix: np.ndarray) -> bool:
         return matrix.strides[1] != matrix.itemsize
 
-    def row(matrix: np.ndarray) -> ctypes.c_int32:
-        return ctypes.c_int32(max(matrix.strides) // matrix.itemsize)
+    def memory(matrix: np.ndarray) -> tuple[int, int]:
+        return matrix.ctypes.data, max(matrix.strides) // matrix.itemsize
 
-    values = [ctypes.c_char(b"t" if turned(b) else b"n"), ctypes.c_char(b"t" if turned(a) else b"n")]
-    values += [ctypes.c_int32(size) for size in (b.shape[1], a.shape[0], a.shape[1])]
-    values += [number(alpha), b, row(b), a, row(a), number(beta), out, row(out)]
-    function(*(v.ctypes.data if isinstance(v, np.ndarray) else ctypes.addressof(v) for v in values))
+    sizes = b.shape[1], a.shape[0], a.shape[1]
+    function(turned(b), turned(a), *sizes, alpha, *memory(b), *memory(a), beta, *memory(out))
 
 
 # rows, inner, columns: one panel as it is, several panels, a rest in each direction, too long, too few rows or columns.

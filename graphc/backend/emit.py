@@ -10,6 +10,7 @@ What a step works on lies in a table of int64 at `address`; see table.py.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -43,7 +44,6 @@ from graphc.kernel import (
     Loop,
     Place,
     Plan,
-    Program,
     Region,
     Role,
     Store,
@@ -131,7 +131,8 @@ def emit(plan: Plan) -> str:
             statements.append(functions.call(item, _arguments(item, names, top_scalars), results[item]))
         else:
             statements += _lines(item, names, notes)
-    step = [*_prologue(plan), *_views(names, statements), *statements, f"return {OK}"]
+    lines = [*_arena(plan), *_views(names, statements), *statements, f"return {OK}"]
+    step = [*_bound_sizes(plan), *_quotients_once(lines)]
     functions.texts.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
     text = "\n\n\n".join(functions.texts)
     return f"{_imports(text)}\n\n\n{text}\n"
@@ -246,9 +247,8 @@ def _region(region: Region, functions: Functions, top_scalars: Collection[str]) 
     yield "@region"
     yield f"def {region.name}({TILE}, address):"
     yield f"    table = array_at(address, ({rows.count},), i64)"
-    views = list(_views(names, body))
-    yield from ("    " + line for line in _sizes_used(rows, [*views, *body]))
-    yield from ("    " + line for line in (*views, *body))
+    lines = [*_views(names, body), *body]
+    yield from ("    " + line for line in (*_sizes_used(rows, lines), *_quotients_once(lines)))
 
 
 def _run(region: Region) -> str:
@@ -267,6 +267,18 @@ def _sizes_used(rows: Rows, lines: Sequence[str]) -> Iterator[str]:
     for name, row in rows.sizes.items():
         if f"n_{name}" in used:
             yield f"n_{name} = table[{row}]"
+
+
+def _quotients_once(lines: Sequence[str]) -> Iterator[str]:
+    """The lines, with names for the quotients of sizes that stand in them more than once."""
+    counts = Counter(found for line in lines for found in re.findall(r"\(\([^()]*\) // \d+\)", line))
+    names = {text: f"q{at}" for at, text in enumerate(text for text, count in counts.items() if count > 1)}
+    for text, name in names.items():
+        yield f"{name} = {text[1:-1]}"
+    for line in lines:
+        for text, name in names.items():
+            line = line.replace(text, name)
+        yield line
 
 
 def _results(kernel: Kernel, read_at: Mapping[str, set[int]], at: int) -> list[str]:
@@ -294,10 +306,9 @@ def _signature(plan: Plan) -> Iterator[str]:
         yield printable(f"    # {buffer.name}: {buffer.label} {buffer.type}")
 
 
-def _prologue(plan: Plan) -> Iterator[str]:
+def _arena(plan: Plan) -> Iterator[str]:
+    """The addresses of the slots, one behind the other."""
     rows = rows_of(plan)
-    yield f"table = array_at(address, ({rows.count},), i64)"
-    yield from _bound_sizes(plan.program, rows)
     end = f"table[{ARENA}]"
     for row, size in enumerate(plan.slots, rows.slots):
         yield f"table[{row}] = {end}"
@@ -323,8 +334,10 @@ def _tuple(shape: Shape) -> str:
     return f"({', '.join(map(size_code, shape))}{',' * (len(shape) == 1)})"
 
 
-def _bound_sizes(program: Program, rows: Rows) -> Iterator[str]:
+def _bound_sizes(plan: Plan) -> Iterator[str]:
     """Each symbolic size from the first axis that has it; every other axis is compared, and what is needed checked."""
+    program, rows = plan.program, rows_of(plan)
+    yield f"table = array_at(address, ({rows.count},), i64)"
     for name, row in rows.sizes.items():
         yield f"n_{name} = table[{row}]"
     compared = [
@@ -376,8 +389,9 @@ def _gemm(item: Gemm, names: Names) -> str:
     left = _matrix(names, item.a.place, item, "rows", last=item.a.transposed)
     right = _matrix(names, item.b.place, item, "columns", last=not item.b.transposed)
     out = _matrix(names, item.out, item, item.split, last=item.split == "columns")
-    operands = f"{left}, {item.a.transposed}, {right}, {item.b.transposed}, {item.beta}, {out}"
-    return f"gemm({item.alpha}, {operands}, {', '.join(counts)})"
+    alpha, beta = (re.sub(r"f\d\d\(([-+.e\d]+)\)", r"\1", code) for code in (item.alpha, item.beta))  # cast by gemm
+    operands = f"{left}, {item.a.transposed}, {right}, {item.b.transposed}, {beta}, {out}"
+    return f"gemm({alpha}, {operands}, {', '.join(counts)})"
 
 
 def _matrix(names: Names, place: Place, item: Gemm, axis: str | None, last: bool) -> str:

@@ -19,6 +19,7 @@ from numba.core.compiler_machinery import PassManager
 from numba.core.cpu import CPUContext
 from numba.core.registry import cpu_target
 from numba.core.typed_passes import IRLegalization, NativeLowering, NoPythonBackend, NopythonTypeInference
+from numba.core.typing.context import BaseContext
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
 from numba.np import linalg
 
@@ -106,8 +107,12 @@ def jit(source: str, name: str, function: str = "step") -> Entry:
         (result,) = step.overloads.values()
         result.library._ensure_finalized()
     made, symbol = result.library._final_module, result.fndesc.llvm_func_name
+    for each in made.functions:
+        if not each.is_declaration and each.name != symbol:
+            each.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_unrolling = False  # a loop over ten columns would be unrolled before it could be vectorised
+    options.inlining_threshold = 0  # what is called once is inlined nevertheless; equal kernels are optimised once
     passes = llvm.create_pass_builder(target(), options)
     passes.getModulePassManager().run(made, passes)
     return Entry(target().emit_object(made), symbol, str(made))
@@ -148,7 +153,18 @@ def _front_end_only() -> Iterator[None]:
         """What Numba knows the function by, each by its own; nobody calls it from Python."""
         return _dynfunc.make_function(fndesc.lookup_module(), fndesc.qualname, "", 0, env, (library,))
 
+    known: dict[Any, Any] = {}
+
+    def resolve_once(self: Any, function: Any, args: Any, kws: Any) -> Any:
+        """The signature of a call: the same each time for the same types. No primitive asks for a literal."""
+        key = function, tuple(map(types.unliteral, args))
+        if key not in known:
+            known[key] = resolve(self, function, key[1], kws)
+        return known[key]
+
+    resolve = BaseContext.resolve_function_type
     instead = {
+        (BaseContext, "resolve_function_type"): resolve_once,
         (CPUCodeLibrary, "_optimize_functions"): take_layout,
         (CPUCodeLibrary, "_optimize_final_module"): lambda self: None,
         (JITCodeLibrary, "_finalize_final_module"): finish,

@@ -1,8 +1,4 @@
-"""Matrix products by BLAS: the primitive `gemm` of emitted code.
-
-It calls Fortran's sgemm or dgemm with transposes, alpha and beta, and no temporary. BLAS is column-major; a row-major
-C = A B is the column-major C' = B' A', so the operands change places and nothing is copied.
-"""
+"""Matrix products by BLAS: the primitive `gemm` of emitted code calls graphc_sgemm or graphc_dgemm of products.ll."""
 
 from __future__ import annotations
 
@@ -44,31 +40,19 @@ def gemm(
 @code_of(gemm, lambda alpha, a, a_transposed, b, b_transposed, beta, out, rows, inner, columns: types.none)
 def _gemm(context: Any, builder: Any, signature: Any, args: Any) -> Any:
     kinds = signature.args
-    pointer, char, number = ir.IntType(8).as_pointer(), ir.IntType(8), kinds[6].dtype
-    rows, inner, columns = (context.cast(builder, args[at], kinds[at], types.int32) for at in (7, 8, 9))
-
-    def address(value: Any) -> Any:
-        return builder.bitcast(cgutils.alloca_once_value(builder, value), pointer)
-
-    def transposition(at: int) -> Any:
-        return address(builder.select(args[at], char(ord("t")), char(ord("n"))))
-
-    def scalar(at: int) -> Any:
-        return address(context.cast(builder, args[at], kinds[at], number))
+    number = context.get_value_type(kinds[6].dtype)
+    rows, inner, columns = (context.cast(builder, args[at], kinds[at], types.int64) for at in (7, 8, 9))
+    alpha, beta = (context.cast(builder, args[at], kinds[at], kinds[6].dtype) for at in (0, 5))
 
     def matrix(at: int, length: Any) -> tuple[Any, Any]:
         """The data, and how far it is from one row to the next: its length, but where it is a part of a longer one."""
         data, *_, last = members(builder, args[at])
-        if kinds[at].layout != "C":
-            length = builder.trunc(last, ir.IntType(32))
-        positive = builder.icmp_signed(">", length, length.type(1))
-        return builder.bitcast(data, pointer), address(builder.select(positive, length, length.type(1)))
+        return data, length if kinds[at].layout == "C" else last
 
     left = matrix(1, builder.select(args[2], rows, inner))
     right = matrix(3, builder.select(args[4], inner, columns))
-    operands = [transposition(4), transposition(2), address(columns), address(rows), address(inner)]
-    operands += [scalar(0), *right, *left, scalar(5), *matrix(6, columns)]
-    kind = ir.FunctionType(ir.VoidType(), [pointer] * len(operands))
-    symbol = "graphc_sgemm" if number == types.float32 else "graphc_dgemm"
+    operands = [args[4], args[2], columns, rows, inner, alpha, *right, *left, beta, *matrix(6, columns)]
+    kind = ir.FunctionType(ir.VoidType(), [operand.type for operand in operands])
+    symbol = "graphc_sgemm" if number == ir.FloatType() else "graphc_dgemm"
     builder.call(cgutils.get_or_insert_function(builder.module, kind, symbol), operands)
     return context.get_dummy_value()

@@ -1,5 +1,6 @@
-; Matrix products on one thread: {NAME}(b', a', columns, rows, inner, alpha, b, row of b, a, row of a, beta, out, row of out)
-; is BLAS's {BLAS} for row-major matrices, whose operands change places; b' and a' are 't' for a transposed one, else 'n'.
+; Matrix products on one thread: out = alpha * a @ b + beta * out for row-major a (rows, inner) and b (inner, columns), each
+; transposed if so said; a.row, b.row and out.row are the elements from one row to the next. BLAS is column-major; a row-major
+; C = A B is the column-major C' = B' A', so the operands change places and nothing is copied.
 ;
 ; OpenBLAS copies both operands into its own order before it multiplies. For a product of at most {SMALL} multiplications
 ; with b not transposed it does not, and is up to twice as fast, if b's rows start with a cache line and lie close together.
@@ -8,7 +9,44 @@
 
 declare void @{BLAS}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)
 
-define void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row) {
+define void @{NAME}(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row) {
+  %b.letter = alloca i8
+  %a.letter = alloca i8
+  %columns.at = alloca i32
+  %rows.at = alloca i32
+  %inner.at = alloca i32
+  %alpha.at = alloca {FLOAT}
+  %beta.at = alloca {FLOAT}
+  %b.row.at = alloca i32
+  %a.row.at = alloca i32
+  %out.row.at = alloca i32
+  %b.t = select i1 %b.turned, i8 116, i8 110 ; 't' or 'n'
+  %a.t = select i1 %a.turned, i8 116, i8 110
+  %columns.32 = trunc i64 %columns to i32
+  %rows.32 = trunc i64 %rows to i32
+  %inner.32 = trunc i64 %inner to i32
+  %b.row.1 = call i64 @llvm.smax.i64(i64 %b.row, i64 1) ; BLAS wants no empty rows
+  %a.row.1 = call i64 @llvm.smax.i64(i64 %a.row, i64 1)
+  %out.row.1 = call i64 @llvm.smax.i64(i64 %out.row, i64 1)
+  %b.row.32 = trunc i64 %b.row.1 to i32
+  %a.row.32 = trunc i64 %a.row.1 to i32
+  %out.row.32 = trunc i64 %out.row.1 to i32
+  store i8 %b.t, ptr %b.letter
+  store i8 %a.t, ptr %a.letter
+  store i32 %columns.32, ptr %columns.at
+  store i32 %rows.32, ptr %rows.at
+  store i32 %inner.32, ptr %inner.at
+  store {FLOAT} %alpha, ptr %alpha.at
+  store {FLOAT} %beta, ptr %beta.at
+  store i32 %b.row.32, ptr %b.row.at
+  store i32 %a.row.32, ptr %a.row.at
+  store i32 %out.row.32, ptr %out.row.at
+  call void @{NAME}_at(ptr %b.letter, ptr %a.letter, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha.at, ptr %b, ptr %b.row.at, ptr %a, ptr %a.row.at, ptr %beta.at, ptr %out, ptr %out.row.at)
+  ret void
+}
+
+; The same in BLAS's form: everything is at an address, 't' says that a matrix is transposed, 'n' that it is not.
+define internal void @{NAME}_at(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %inner.at, ptr %alpha, ptr %b, ptr %b.row, ptr %a, ptr %a.row, ptr %beta, ptr %out, ptr %out.row) {
   %panel = alloca [{PANEL} x {FLOAT}], align 64
   %turned.block = alloca [{PANEL} x {FLOAT}], align 64
   %straight = alloca i8
@@ -72,7 +110,7 @@ piece:
   %b.piece = getelementptr {FLOAT}, ptr %b, i64 %p.b
   %p.first = icmp eq i64 %p, 0
   %p.beta = select i1 %p.first, ptr %beta, ptr %one
-  call void @{NAME}(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %piece.at, ptr %alpha, ptr %b.piece, ptr %b.row, ptr %a.piece, ptr %a.row, ptr %p.beta, ptr %out, ptr %out.row)
+  call void @{NAME}_at(ptr %b.turned, ptr %a.turned, ptr %columns.at, ptr %rows.at, ptr %piece.at, ptr %alpha, ptr %b.piece, ptr %b.row, ptr %a.piece, ptr %a.row, ptr %p.beta, ptr %out, ptr %out.row)
   %p.next = add i64 %p, %p.length
   %p.more = icmp ult i64 %p.next, %inner
   br i1 %p.more, label %piece, label %done
@@ -243,5 +281,6 @@ rows.done:
 }
 
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.ctlz.i64(i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
