@@ -8,8 +8,9 @@
 # make golden     rewrite the golden files; read the diff before you keep it
 # make clean      remove everything that make made, the environment too
 #
-# The first target that runs makes its own environment in .venv; later ones install nothing and need no network.
-# test-peers has another, .venv-peers, with PyTorch and JAX in it; the benchmarks have .venv-pytensor, for PyTensor's Numba.
+# The first target that runs makes its own environment in .venv; after that demo, test, check, golden, sweep and stability
+# need no network. bench and compile-times add PyTorch and JAX to it once, and make .venv-pytensor; test-peers makes
+# .venv-peers.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
 PYTHON ?= python3

@@ -8,7 +8,7 @@ from typing import Any
 from graphc.function import Function
 from graphc.ir import Node
 from graphc.optim import Optimizer
-from graphc.pipeline import Watch
+from graphc.report import Watch
 from graphc.request import graph_of
 from graphc.state import Param
 

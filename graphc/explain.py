@@ -274,8 +274,10 @@ def _shared(region: Region, threads: int) -> RegionRecord:
         text = f"never shared: no more than {limit}"
     elif len(known) == 1:
         (name,) = known
-        first = _first(lambda value: evaluate(region.work, {name: value}) > ALONE)
-        text = f"shared from {name} = {first:,} on: more than {limit}"
+        dear = _first(lambda value: evaluate(region.work, {name: value}) > ALONE)
+        many = _first(lambda value: evaluate(tiles, {name: value}) > 1)
+        first = max(dear, many)
+        text = f"shared from {name} = {first:,} on: more than {'one tile' if many > dear else limit}"
     else:
         text = f"shared where that is more than {limit}"
     return RegionRecord(region.name, tiles, Price(region.work), first, text)

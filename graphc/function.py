@@ -31,9 +31,9 @@ from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
 from graphc.ops.reduce import count
 from graphc.optim import Optimizer
-from graphc.pipeline import Watch, run_pipeline
+from graphc.pipeline import run_pipeline
 from graphc.reference import concrete_shape, flattened, in_structure, run, told
-from graphc.report import Report
+from graphc.report import Report, Watch
 from graphc.request import graph_of
 from graphc.runtime import native
 from graphc.runtime.threads import chosen, start
@@ -48,9 +48,6 @@ Array = np.ndarray[Any, Any]
 
 RESPONSE = 0.1
 """Seconds of native code after which `run` looks whether to stop."""
-
-BUSY_WAIT = 1e-5
-"""Seconds between two looks at a step that another thread runs."""
 
 
 class Function:
@@ -163,19 +160,14 @@ class Function:
 
     def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> None:
         """Runs the step on arrays of its own types."""
-        copied = False
-        while True:
-            status = enter(*arrays, *results)
-            if type(status) is float:
-                return
-            if status == native.UNSUITABLE and not copied:
-                # They lie in memory that the step writes, and would change while they are read; or their dtype is an
-                # object of its own, as an unpickled one is.
-                arrays, copied = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)], True
-            elif status == native.IS_BUSY:
-                time.sleep(BUSY_WAIT)
-            else:
-                raise self._error(status, arrays)
+        answer = native.call(enter, *arrays, *results)
+        if answer == native.UNSUITABLE and type(answer) is int:
+            # They lie in memory that the step writes, and would change while they are read; or their dtype is an object
+            # of its own, as an unpickled one is.
+            arrays = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)]
+            answer = native.call(enter, *arrays, *results)
+        if type(answer) is int:
+            raise self._error(answer, arrays)
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         values = (
@@ -376,21 +368,27 @@ class Arena:
         self.error: BaseException | None = None
         self._plan, self._table, self._row_of = plan, table, rows_of(plan).sizes
 
-    def grow(self) -> bool:
-        """Makes the arena as large as the sizes in the table want; if it cannot, False, and `error` says why.
+    def grow(self) -> int:
+        """Makes the arena as large as the sizes in the table want; if it cannot, 0, and `error` says why.
 
-        Native code calls it, through which nothing may be raised.
+        Native code calls it, through which nothing may be raised: it sees to a Ctrl-C.
         """
         self.error = None
         try:
-            need = self._plan.memory({name: int(self._table[row]) for name, row in self._row_of.items()})
-            self.memory = np.empty(need + ALIGNMENT, np.uint8)
+            self._make()
+        except KeyboardInterrupt:
+            self._make()
+            return native.INTERRUPTED
         except BaseException as error:  # the caller raises it
             self.error = error
-            return False
+            return 0
+        return 1
+
+    def _make(self) -> None:
+        need = self._plan.memory({name: int(self._table[row]) for name, row in self._row_of.items()})
+        self.memory = np.empty(need + ALIGNMENT, np.uint8)
         start = -self.memory.ctypes.data // ALIGNMENT * -ALIGNMENT
         self._table[ARENA], self._table[ARENA_BYTES] = start, need
-        return True
 
 
 def _copy(array: Array, node: Node) -> Array:

@@ -5,11 +5,41 @@ Bytes are sizes, polynomials in the symbolic sizes; `explain.py` reads the recor
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.sizes import Dim, Floor, Size, evaluate
+
+
+class Stages(Mapping[str, str]):
+    """The text of each stage by name, in order; a text is made when it is asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], str]]) -> None:
+        self._makers = dict(makers)
+
+    def __getitem__(self, stage: str) -> str:
+        return self._makers[stage]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class Watch:
+    """Seconds from one lap to the next, by name."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What was done since the last lap has this name."""
+        now = time.perf_counter()
+        self.seconds[name], self._last = now - self._last, now
 
 
 @dataclass(frozen=True)
@@ -254,5 +284,6 @@ def seconds_text(value: float) -> str:
 
 def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
     """Three digits, in the largest unit that leaves at least one of it."""
+    value = float(f"{value:.3g}")
     scale, unit = next((each for each in units if value >= each[0]), units[-1])
-    return f"{float(f'{value / scale:.3g}'):g} {unit}"
+    return f"{value / scale:.3g} {unit}"

@@ -37,6 +37,8 @@ def graph_of(
             raise GraphError(f"outputs are nodes, got {node!r}")
     if not isinstance(optimizer, (Optimizer, type(None))):
         raise GraphError(f"an optimizer is one of gc's, such as gc.SGD(lr=0.1), got {optimizer!r}")
+    if not isinstance(updates, (Mapping, type(None))) or not all(isinstance(each, Node) for each in updates or ()):
+        raise GraphError(f"updates is a dict of param -> its next value, got {updates!r}")
     next_values = tuple((param, as_node(value)) for param, value in (updates or {}).items())
     if optimizer is not None or updates:
         next_values += _advancing([*nodes, *(value for _, value in next_values)], updates or {})

@@ -15,7 +15,7 @@ from models import batch, classifier
 
 import graphc as gc
 from graphc.__main__ import main
-from graphc.backend import build, emit
+from graphc.backend import build, imports
 from graphc.runtime import cache, native
 
 ENTRY = cache.Entry(b"machine code" * 50, "step", "define i32 @step()")
@@ -112,9 +112,20 @@ def test_the_key_is_all_that_machine_code_depends_on(monkeypatch: pytest.MonkeyP
     cache._environment.cache_clear()
 
 
+def test_comments_are_no_part_of_the_key(place: Path, jit_mode) -> None:
+    """A step is found again when its lines in the user's file, and the names of what is not code, are others."""
+
+    def told(name: str) -> str:
+        x = gc.input(name, ("n", 7))
+        return gc.compile(gc.sum(x * 3)).report().cache
+
+    assert told("x").startswith("miss")
+    assert told("another") == "hit"
+
+
 def test_the_key_knows_each_file_that_emitted_text_imports() -> None:
     package = Path(build.__file__).parent.parent
-    assert {package / f"{file.replace('.', '/')}.py" for file in emit.IMPORTS} <= set(build.IMPORTED)
+    assert {package / f"{file.replace('.', '/')}.py" for file in imports.IMPORTS} <= set(build.IMPORTED)
 
 
 SECOND_PROCESS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 import numpy as np
@@ -75,3 +76,30 @@ def test_calls_of_one_scalar_from_many_threads(rng, either_mode) -> None:
         thread.join()
     assert not wrong
     np.testing.assert_array_equal(w.value, 200)
+
+
+def test_ctrl_c_while_the_arena_grows_is_neither_lost_nor_an_error(rng, jit_mode, monkeypatch) -> None:
+    """Python calls a handler of signals where it likes: here inside the function that native code calls."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        step = gc.compile(classifier().loss, optimizer=gc.SGD(0.1))
+        memory, pressed = type(step._plan).memory, []
+
+        def interrupted(plan: object, sizes: dict[str, int]) -> int:
+            if not pressed:
+                pressed.append(True)
+                raise KeyboardInterrupt
+            return memory(plan, sizes)
+
+        monkeypatch.setattr(type(step._plan), "memory", interrupted)
+
+        def called() -> None:
+            step(*batch(rng, 16))
+            for _ in range(1000):  # somewhere here Python looks at signals
+                pass
+
+        with pytest.raises(KeyboardInterrupt):
+            called()
+        assert np.isfinite(step(*batch(rng, 16)))
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -219,7 +219,7 @@ def test_callbacks_see_each_epoch_and_may_end_it(rng, python_mode) -> None:
 
 def test_early_stopping() -> None:
     def ended_at(values: list[float], **options: object) -> int | None:
-        stopping, history = gc.EarlyStopping(monitor="m", **options), gc.History()  # type: ignore[arg-type]
+        stopping, history = gc.EarlyStopping(**{"monitor": "m", "mode": "min", **options}), gc.History()  # type: ignore[arg-type]
         for epoch, value in enumerate(values, 1):
             history.metrics.setdefault("m", []).append(value)
             if stopping(epoch, history):
@@ -252,6 +252,7 @@ import os, signal, sys, threading
 import numpy as np
 import graphc as gc
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the process that starts this one made of it
 x = gc.input("x", ("batch", 4))
 first, last = gc.param("first", 0.0, dtype="float64"), gc.param("last", 0.0, dtype="float64")
 step = gc.compile(gc.sum(x) * 0, updates={first: first + 1, last: last + 1})

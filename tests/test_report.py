@@ -82,8 +82,18 @@ def test_what_is_separate_in_a_classifier(python_mode, fused: None) -> None:
         "own loops: they wait for the check that the loss is finite",
         "no region: its 10 rows fit in one tile",
     ]
-    assert found["k8"][0] == "own loops: they run over 32, the last loops that touch what they read over batch"
+    assert found["k8"][0] == "own loops: they run over 32; the last loops that touch what they read run over batch"
     assert found["r1"] == ["own region: it must follow a check that stands after the region before"]
+
+
+def test_a_region_of_one_tile_is_not_shared(python_mode, fused: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some of 32 rows are over the limit, but they are one tile, which one thread runs."""
+    monkeypatch.setenv("GRAPHC_NUM_THREADS", "2")
+    x, W = gc.input("x", ("batch", 256)), gc.param("W", (256, 512))
+    region = gc.compile(gc.tanh(gc.tanh(x) @ W)).report().threads.regions[0]
+    assert region.price.at(batch=32) > 10e-6
+    assert region.shared_from == 33
+    assert region.text == "shared from batch = 33 on: more than one tile"
 
 
 def test_a_price_a_region_and_its_threads(python_mode, fused: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +205,7 @@ def told_of_updates(function: Function) -> dict[str, tuple[bool, str]]:
 def test_updates_of_a_classifier(python_mode, fused: None) -> None:
     found = told_of_updates(train())
     assert found["W1"] == (True, "in the product %52: BLAS adds to W1 itself")
-    assert found["b1"] == (False, "in k8: its next value is not something plus a multiple of one matrix product")
+    assert found["b1"] == (False, "in k8: its next value is no matrix product, nor one added to something")
 
 
 def test_what_a_product_adds_to_is_written_first(python_mode, fused: None) -> None:
@@ -205,6 +215,20 @@ def test_what_a_product_adds_to_is_written_first(python_mode, fused: None) -> No
     assert folded
     assert text.endswith(": BLAS adds to W1.velocity itself")
     assert found["W1"][0] is False
+
+
+def test_momentum_is_in_the_product_of_the_velocity(python_mode, fused: None) -> None:
+    found = told_of_updates(gc.compile(classifier().loss, optimizer=gc.SGD(lr=0.1, momentum=0.9)))
+    assert found["W1.velocity"][0]
+    assert found["W1"][1].endswith(": its product already makes the next value of another param")
+
+
+def test_one_product_for_two_params(python_mode, fused: None) -> None:
+    A, W, V = gc.param("A", (64, 64)), gc.param("W", (64, 64)), gc.param("V", (64, 64))
+    product = A @ A
+    found = told_of_updates(gc.compile([], updates={W: product, V: product}))
+    assert found["W"][0]
+    assert found["V"] == (False, "in k0: its product already makes the next value of another param")
 
 
 def test_updates_that_cannot_be_products(python_mode, fused: None) -> None:
@@ -220,7 +244,7 @@ def test_updates_that_cannot_be_products(python_mode, fused: None) -> None:
     a, b = gc.param("a", 100), gc.param("b", 100)
     found = told_of_updates(gc.compile([], updates={a: b + 1, b: a + 1}))
     assert sorted(text.partition(": ")[2] for _, text in found.values()) == [
-        "its next value is not something plus a multiple of one matrix product",
+        "its next value is no matrix product, nor one added to something",
         "its old value is still needed when the next one is made",
     ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import threading
+import time
 
 import numba
 import numpy as np
@@ -14,6 +16,7 @@ from models import batch, classifier
 
 import graphc as gc
 from graphc.runtime import openblas
+from graphc.runtime.once import once
 from graphc.runtime.openblas import single_threaded
 from graphc.runtime.threads import usable
 
@@ -76,6 +79,50 @@ def test_the_child_of_a_fork_has_a_pool_of_its_own(request: pytest.FixtureReques
     script = FORK.format(tests=str(request.path.parent))
     environment = {"GRAPHC_NUM_THREADS": "2", "PATH": "", "PYTHONPATH": str(request.config.rootpath)}
     subprocess.run([sys.executable, "-W", "ignore", "-c", script], env=environment, check=True, timeout=300)
+
+
+FIRST_STEPS = """
+import sys, threading
+import numpy as np
+sys.path.insert(0, {tests!r})
+from test_threads import trained
+found = []
+threads = [threading.Thread(target=lambda: found.append(trained(2, 100, steps=200)[0])) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+assert len(found) == 4 and all(np.array_equal(losses, found[0]) for losses in found)
+"""
+
+
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+def test_a_process_compiles_its_first_steps_on_several_threads(cache: str, request: pytest.FixtureRequest) -> None:
+    """What runs beneath them is loaded once: of a second copy a thread would keep the addresses alone."""
+    script = FIRST_STEPS.format(tests=str(request.path.parent))
+    environment = {**os.environ, "GRAPHC_NUM_THREADS": "2", "PYTHONPATH": str(request.config.rootpath)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=300)
+
+
+def test_what_is_made_once_is_never_made_twice() -> None:
+    made: list[object] = []
+
+    @once
+    def slow(name: str) -> object:
+        time.sleep(0.05)
+        made.append(name)
+        return object()
+
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.append(slow("a"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert made == ["a"]
+    assert len(found) == 4
+    assert set(found) == {slow("a")}
+    assert slow("b") != slow("a")
 
 
 def test_the_number_of_threads_is_checked(monkeypatch: pytest.MonkeyPatch, python_mode) -> None:

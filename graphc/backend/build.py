@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,8 @@ def build(source: str, name: str, function: str = "step") -> Machine | Interpret
         from graphc.backend.jit import module
 
         return Interpreted(module(source, name)[function])
-    key = cache.key_of(source, IMPORTED)
+    code = re.sub(r" +#.*", "", source)  # comments hold the user's names and lines
+    key = cache.key_of(code, IMPORTED)
     entry, told = cache.find(key)
     if entry is None:
         from graphc.backend.jit import jit

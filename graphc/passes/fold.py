@@ -29,8 +29,10 @@ def fold(graph: Graph) -> Graph:
         param, value = graph.updates[row]
         if param in refusals:
             continue
-        folded = replaced(graph, {value: _as_product(value)})
-        if _products(folded) <= _products(graph):
+        product = _as_product(value)
+        if product is value:
+            refusals[param] = "its product already makes the next value of another param"
+        elif _products(folded := replaced(graph, {value: product})) <= _products(graph):
             graph = folded
         else:
             refusals[param] = "the product is needed elsewhere too: it would be computed twice"
@@ -40,8 +42,8 @@ def fold(graph: Graph) -> Graph:
 def _refusal(param: Node, value: Node) -> str | None:
     """Why a param's next value is no single product that BLAS may write over the param."""
     product = _as_product(value)
-    if product is value:
-        return "its next value is not something plus a multiple of one matrix product"
+    if product is value and not isinstance(value.op.kind, Product):
+        return "its next value is no matrix product, nor one added to something"
     if param in map(_memory, product.args[:2]):
         return "the product reads the memory that it would overwrite"
     return None

@@ -261,17 +261,20 @@ class Nest(Bodies):
         """Why loops over `extent` join none of the step's kernels; `earlier` is what they must come after."""
         if not config.FUSION:
             return "GRAPHC_FUSION is 0"
-        last = max((path[0] for path, _ in earlier), key=self.top.items.index, default=None)
+        place = self.top.items.index
+        last = max((path[0] for path, _ in earlier), key=place, default=None)
+        near = [i for i in self.top.items if isinstance(i, Kernel) and touches & self.touched.get(i, set())]
+        joinable = [item for item in near if last is None or place(item) >= place(last)]
+        if joinable and not any(self._runs_over(item, extent) for item in joinable):
+            other = main_loop(joinable[-1]).extent
+            return f"they run over {extent}; the last loops that touch what they read run over {other}"
         if isinstance(last, (Gemm, Let)):
-            kind = "matrix product" if isinstance(last, Gemm) else "number of the step's own"
-            return f"they wait for %{self.numbers[last.origin]}, a {kind}"
+            kind = "a matrix product" if isinstance(last, Gemm) else "a scalar that the step computes first"
+            return f"they wait for %{self.numbers[last.origin]}, {kind}"
         if isinstance(last, Check):
             return f"they wait for the check that {last.rule}"
-        near = [i for i in self.top.items if isinstance(i, Kernel) and touches & self.touched.get(i, set())]
         if not near:
             return "no loops before them that can be joined touch what they read"
-        if not any(self._runs_over(item, extent) for item in near):
-            return f"they run over {extent}, the last loops that touch what they read over {main_loop(near[-1]).extent}"
         return "they need all that the loops before them make" if last in near else "they wait for other loops"
 
     def _runs_over(self, item: Item, extent: Dim) -> bool:

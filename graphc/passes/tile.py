@@ -130,7 +130,7 @@ def _too_small(rows: Rows, item: Item) -> str:
         return f"its {rows.extent} rows fit in one tile"
     if config.SMALL_TILES or typical(work(item)) >= WORTH:
         return ""
-    at = f" at sizes of {TYPICAL}" if isinstance(work(item), Size) else ""
+    at = f" if each symbolic size is {TYPICAL}" if isinstance(work(item), Size) else ""
     return f"it takes some {typical(work(item)) / 64_000:.1g} µs{at}, too short for a tile"
 
 

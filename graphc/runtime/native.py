@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import itertools
 import platform
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,16 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from graphc.runtime import cache
+from graphc.runtime.once import once
 from graphc.runtime.openblas import gemms
 
 Array = np.ndarray[Any, Any]
 
 UNSUITABLE, IS_BUSY = -1, -2
 """What a door answers when Python must see to the arrays, and when another thread is inside."""
+
+INTERRUPTED = 2
+"""What a function that makes a larger arena answers if it has, and Ctrl-C was pressed meanwhile."""
 
 LONG = 1 << 15
 """Bytes of params and inputs above which a step lets other Python threads run: some 10 µs of work."""
@@ -46,7 +50,7 @@ class Loaded:
         return int(self.tracker[symbol])
 
 
-@functools.cache
+@once
 def target() -> llvm.TargetMachine:
     """This machine."""
     llvm.initialize_native_target()
@@ -56,7 +60,7 @@ def target() -> llvm.TargetMachine:
     return triple.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True)
 
 
-@functools.cache
+@once
 def _linker() -> llvm.LLJIT:
     return llvm.create_lljit_compiler(target())
 
@@ -79,7 +83,7 @@ def assembly(text: str) -> str:
     return str(target().emit_assembly(llvm.parse_assembly(text)))
 
 
-@functools.cache
+@once
 def runtime() -> Loaded:
     """runtime.ll, compiled."""
     pause = PAUSE.get(platform.machine(), "@llvm.donothing()")
@@ -88,6 +92,7 @@ def runtime() -> Loaded:
         "TYPE": object.__basicsize__ - 8,  # the last field of the header
         "UNSUITABLE": UNSUITABLE,
         "IS_BUSY": IS_BUSY,
+        "INTERRUPTED": INTERRUPTED,
         "LONG": LONG,
         "SPINS": SPINS,
         "YIELDS": YIELDS,
@@ -100,7 +105,7 @@ def runtime() -> Loaded:
     return loaded
 
 
-@functools.cache
+@once
 def product(symbol: str) -> Loaded:
     """products.ll, compiled, for graphc_sgemm or graphc_dgemm."""
     blas = symbol.removeprefix("graphc_")
@@ -209,8 +214,8 @@ class Door:
 
     busy: the word that is 1 while a thread is inside. kept: params and constants. written: those of them that the step
     changes.
-    grow: makes a larger arena, and tells whether it could; called when a step's status is `too_small`, while no other
-    thread is inside.
+    grow: makes a larger arena, and tells whether it could (0, 1 or INTERRUPTED); called when a step's status is
+    `too_small`, while no other thread is inside.
     long: whether other Python threads run meanwhile even if the arrays are small.
     """
 
@@ -223,7 +228,7 @@ class Door:
         slots: Sequence[Slot],
         kept: Sequence[Array],
         written: Sequence[Array],
-        grow: Callable[[], bool],
+        grow: Callable[[], int],
         too_small: int,
         long: bool = False,
     ) -> None:
@@ -256,6 +261,18 @@ class Door:
         new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
         function: Callable[..., Any] = new(ctypes.addressof(method), fields, None)
         return function
+
+
+BUSY_WAIT = 1e-5
+"""Seconds between two looks at a step that another thread runs."""
+
+
+def call(enter: Callable[..., Any], *arrays: Array) -> float | int:
+    """What a door answers when no other thread is inside: a float, or as an int a status or UNSUITABLE."""
+    while (answer := enter(*arrays)) == IS_BUSY and type(answer) is int:
+        time.sleep(BUSY_WAIT)
+    made: float | int = answer
+    return made
 
 
 class Fields(Array):

@@ -8,18 +8,19 @@ is one thread, since graphc cuts its products into tiles itself. NumPy's and Sci
 from __future__ import annotations
 
 import ctypes
-import functools
 import importlib.util
 import os
 import shutil
 import tempfile
 from pathlib import Path
 
+from graphc.runtime.once import once
+
 PREFIXES = ("scipy_", "")
 """What the names of the library's functions may begin with."""
 
 
-@functools.cache
+@once
 def gemms() -> dict[str, int]:
     """The addresses of sgemm and dgemm by Fortran's convention: those of the private copy, or else SciPy's."""
     return _private() or _scipys()
@@ -30,7 +31,7 @@ def single_threaded() -> bool:
     return _private() is not None
 
 
-@functools.cache
+@once
 def _private() -> dict[str, int] | None:
     library = _library()
     if library is None:

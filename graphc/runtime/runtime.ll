@@ -4,6 +4,7 @@
 ; Numba's calling convention. They raise nothing; a step's result is its status.
 ; {HEADER} is the size of a Python object's header, which NumPy's array struct begins with.
 
+declare void @PyErr_SetInterrupt()
 declare ptr @PyFloat_FromDouble(double)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyEval_SaveThread()
@@ -314,7 +315,7 @@ define internal i64 @run_and_leave(ptr %door, i64 %steps, ptr %results) {
   br label %each
 
 each:
-  %n = phi i64 [ 0, %0 ], [ %n, %grown ], [ %n.next, %read ]
+  %n = phi i64 [ 0, %0 ], [ %n, %grown ], [ %n, %interrupted ], [ %n.next, %read ]
   %ignored = call i32 %step(ptr %result, ptr %exception, i64 %table)
   %status = load i64, ptr %result
   %is.short = icmp eq i64 %status, %too.small
@@ -322,8 +323,14 @@ each:
 
 grown:
   %larger = call i64 %grow()
-  %repeat = icmp ne i64 %larger, 0
-  br i1 %repeat, label %each, label %end
+  switch i64 %larger, label %each [
+    i64 0, label %end
+    i64 {INTERRUPTED}, label %interrupted
+  ]
+
+interrupted: ; Ctrl-C was pressed while Python made the arena: it is pressed again, for the caller
+  call void @PyErr_SetInterrupt()
+  br label %each
 
 ran:
   %ok = icmp eq i64 %status, 0

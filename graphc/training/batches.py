@@ -14,7 +14,7 @@ from graphc.backend.table import ARENA_TOO_SMALL
 from graphc.errors import GraphcError, InputError
 from graphc.runtime import native
 from graphc.state import aligned
-from graphc.training.data import Rows, batch_sizes, batch_symbol, values_of
+from graphc.training.data import Rows, batch_sizes, leading_symbols, values_of_batch
 from graphc.training.interrupts import held
 from graphc.training.loop import DRAWN, EPOCH, FIRST, READY, STEPS, Cut, emit
 from graphc.training.step import Step
@@ -25,9 +25,6 @@ Tell = Callable[[int, int, "list[float] | None"], None]
 
 RESPONSE = 0.1
 """Seconds of native code after which Python looks whether to stop."""
-
-BUSY_WAIT = 1e-5
-"""Seconds between two looks at a step that another thread runs."""
 
 MOST_ROWS = 1 << 31
 """The most rows that can be shuffled: a word of 32 random bits times their number is an int64."""
@@ -40,7 +37,7 @@ class ArrayBatches:
     """
 
     def __init__(
-        self, step: Step, rows: Rows, batch_size: int, what: str = "batch", shuffled: bool = False, seed: int = 0
+        self, step: Step, rows: Rows, batch_size: int, what: str, shuffled: bool = False, seed: int = 0
     ) -> None:
         if shuffled and rows.count > MOST_ROWS:
             raise InputError(f"at most {MOST_ROWS} rows can be shuffled, got {rows.count}; say shuffle=False")
@@ -85,9 +82,8 @@ class ArrayBatches:
     def _run(self) -> int:
         """Runs as many steps as the table says; 0, or the status of the one that ended it."""
         with self._step.lock:
-            while (status := self._enter()) == native.IS_BUSY and type(status) is int:
-                time.sleep(BUSY_WAIT)
-        return 0 if type(status) is float else int(status)
+            answer = native.call(self._enter)
+        return 0 if type(answer) is float else int(answer)
 
     def _chosen(self) -> Any:
         """The rows of the next batch."""
@@ -156,18 +152,18 @@ class ArrayBatches:
 class GivenBatches:
     """Batches that an iterable gives, each run by an ordinary call."""
 
-    def __init__(self, step: Step, batches: Iterable[Any], what: str = "batch") -> None:
-        symbol = batch_symbol(step.inputs)
-        self._leads = [bool(node.ndim) and node.shape[0] == symbol for node in step.inputs]
+    def __init__(self, step: Step, batches: Iterable[Any], what: str) -> None:
+        symbols = leading_symbols(step.inputs)
+        self._leads = [len(symbols) == 1 and bool(node.ndim) and node.shape[0] == symbols[0] for node in step.inputs]
         self.samples: int | None = None
         self._step, self._batches, self._what = step, batches, what
 
     def epoch(self, number: int, tell: Tell) -> list[float]:
-        """As ArrayBatches.epoch; where no symbolic size counts samples, each batch counts as one."""
+        """As ArrayBatches.epoch; where no one symbolic size leads most inputs, each batch counts as one."""
         totals, samples = np.zeros(self._step.outputs), 0
         for at, batch in enumerate(self._batches, 1):
             try:
-                values = values_of(self._step, batch)
+                values = values_of_batch(self._step, batch)
                 arrays = [as_input(node, value) for node, value in zip(self._step.inputs, values, strict=True)]
                 with held():
                     scalars = self._step.call(arrays)

@@ -41,24 +41,38 @@ def values_of(step: Step, data: Any) -> list[Any]:
     raise InputError(f"data is a dict or a tuple of arrays ({names}), got {type(data).__name__}")
 
 
+def values_of_batch(step: Step, batch: Any) -> list[Any]:
+    """The same of one of many batches, which may be a list too, as PyTorch's DataLoader gives it."""
+    if isinstance(batch, (Mapping, tuple, list)):
+        return values_of(step, tuple(batch) if isinstance(batch, list) else batch)
+    names = ", ".join(str(node.name) for node in step.inputs)
+    raise InputError(
+        f"a batch is a dict, a tuple or a list of arrays ({names}), got {type(batch).__name__}; what is not a dict or "
+        f"a tuple is taken for an iterable of batches: give the whole arrays as a tuple, ({names})"
+    )
+
+
 def is_iterable_of_batches(data: Any) -> bool:
     """Whether fit asks `data` for one batch after another."""
     return isinstance(data, Iterable) and not isinstance(data, (Mapping, tuple, str)) and not hasattr(data, "__array__")
 
 
-def batch_symbol(inputs: Sequence[Node]) -> str | None:
-    """The symbolic size that leads most inputs, None if none leads one; InputError if two lead as many."""
+def leading_symbols(inputs: Sequence[Node]) -> list[str]:
+    """The symbolic sizes that lead most inputs: more than one if they lead as many."""
     leading = [node.shape[0] for node in inputs if node.ndim]
     found = Counter(str(size) for size in leading if isinstance(size, Size) and symbols(size) == {str(size)})
-    if not found:
-        return None
-    (symbol, most), *others = found.most_common()
-    if others and others[0][1] == most:
+    return [symbol for symbol, count in found.items() if count == max(found.values())]
+
+
+def batch_symbol(inputs: Sequence[Node]) -> str | None:
+    """The symbolic size that leads most inputs, None if none leads one; InputError if two lead as many."""
+    found = leading_symbols(inputs)
+    if len(found) > 1:
         raise InputError(
             f"fit cannot tell which axis counts the samples: {_listed(inputs)} have no common leading symbolic size; "
             f"give the inputs that it should cut into batches the same one, such as 'batch'"
         )
-    return symbol
+    return found[0] if found else None
 
 
 def batched_inputs(inputs: Sequence[Node], batch_size: int) -> tuple[int, ...]:

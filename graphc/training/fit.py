@@ -36,7 +36,11 @@ def fit(
     progress: bool | None,
 ) -> History:
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
-    callbacks = _checked(batch_size, epochs, seed, callbacks)
+    batch_size = _checked_int("batch_size", batch_size, 1)
+    epochs, seed = _checked_int("epochs", epochs, 0), _checked_int("seed", seed, 0)
+    if seed >= 1 << 32:
+        raise InputError(f"seed is at least 0 and below 2**32, got {seed}")
+    callbacks = _checked_callbacks(callbacks)
     _check_metrics(step, metrics or {})
     _check_repeats(data, epochs, validation is None and bool(metrics))
     _check_repeats(validation, epochs, False)
@@ -96,15 +100,18 @@ def _measure(
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
 
-def _checked(batch_size: int, epochs: int, seed: int, callbacks: Iterable[Callback]) -> list[Callback]:
-    """The callbacks; an error if one is none, or if a number is out of its range."""
-    for name, value, least in (("batch_size", batch_size, 1), ("epochs", epochs, 0), ("seed", seed, 0)):
-        try:
-            number = operator.index(value)
-        except TypeError:
-            raise InputError(f"{name} is an int, got {value!r}") from None
-        if number < least or (name == "seed" and number >= 1 << 32):
-            raise InputError(f"{name} is at least {least}{' and below 2**32' * (name == 'seed')}, got {value}")
+def _checked_int(name: str, value: Any, least: int) -> int:
+    """Python's own, whatever integer was given."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} is an int, got {value!r}") from None
+    if number < least:
+        raise InputError(f"{name} is at least {least}, got {value}")
+    return number
+
+
+def _checked_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
     made = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for callback in made:
         if not callable(callback):

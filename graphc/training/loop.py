@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.backend.imports import import_lines
 from graphc.backend.table import FIRST_ARRAY, OK
 
 HEAD = (
@@ -43,17 +44,9 @@ class Cut:
 
 def emit(cuts: Sequence[Cut], shuffled: bool) -> str:
     """The text of the module."""
-    copied = [number for number, cut in enumerate(cuts) if cut.source is not None]
-    lines = ["import numpy as np", ""]
-    lines.append(f"from graphc.backend.jit import {'kernel, ' if copied else ''}step_function")
-    lines.append("from graphc.primitives.arrays import array_at")
-    lines.append("from graphc.primitives.calls import run_step")
-    lines.append("from graphc.primitives.numbers import i64")
-    if shuffled:
-        lines.append("from graphc.primitives.random import shuffle")
-    for number in copied:
-        lines += ["", "", *_gather(number, cuts[number], shuffled)]
-    return "\n".join([*lines, "", "", *_epoch(cuts, shuffled), ""])
+    functions = [list(_gather(number, cut, shuffled)) for number, cut in enumerate(cuts) if cut.source is not None]
+    text = "\n\n\n".join("\n".join(lines) for lines in [*functions, list(_epoch(cuts, shuffled))])
+    return f"{import_lines(text)}\n\n\n{text}\n"
 
 
 def _gather(number: int, cut: Cut, shuffled: bool) -> Iterator[str]:

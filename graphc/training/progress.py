@@ -96,5 +96,7 @@ def _rich_bar() -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, Progress as RichProgress, TextColumn, TimeRemainingColumn
 
-    told = [TextColumn(f"{{task.{field}}}") for field in ("description", "fields[values]", "fields[rate]")]
+    told = [
+        TextColumn(f"{{task.{field}}}", markup=False) for field in ("description", "fields[values]", "fields[rate]")
+    ]
     return RichProgress(told[0], BarColumn(), *told[1:], TimeRemainingColumn(), console=Console(stderr=True))

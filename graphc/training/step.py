@@ -43,6 +43,6 @@ class Step:
     call: Callable[[Sequence[Array]], Array]
     results: Callable[[Sequence[Array]], list[Array]]
     check: Callable[[Sequence[Array]], object]
-    grow: Callable[[], bool]
+    grow: Callable[[], int]
     error: Callable[[int, Sequence[Array]], Exception]
     loops: dict[str, Machine | Interpreted] = field(default_factory=dict)

@@ -12,27 +12,29 @@ from graphc.training.history import History
 class EarlyStopping:
     """Ends training when `monitor` has not improved by more than `min_delta` for `patience` epochs.
 
-    monitor: "val_loss", "loss" or the name of a metric. mode: "min" if less is better, "max" if more is. A NaN is no
-    improvement.
+    monitor: "val_loss", "loss" or the name of a metric. mode: "min" if less is better, as it is for losses, "max"
+    if more is; to be said for a metric. A NaN is no improvement.
     """
 
     patience: int = 1
     min_delta: float = 0.0
     monitor: str = "val_loss"
-    mode: str = "min"
+    mode: str | None = None
 
     def __post_init__(self) -> None:
         if self.patience < 1 or not self.min_delta >= 0:
             raise ValueError(f"patience is at least 1, min_delta not negative; got {self.patience}, {self.min_delta}")
-        if self.mode not in ("min", "max"):
-            raise ValueError(f'mode is "min" or "max", got {self.mode!r}')
+        if self.mode not in ("min", "max") and not (self.mode is None and self.monitor in ("loss", "val_loss")):
+            raise ValueError(
+                f'mode is "min" or "max" for {self.monitor!r}, got {self.mode!r}: is less better, or more?'
+            )
 
     def __call__(self, epoch: int, history: History) -> bool:
         try:
             values = history.values(self.monitor)
         except KeyError as error:
             raise InputError(f"EarlyStopping: {error.args[0]}") from None
-        sign = 1 if self.mode == "min" else -1
+        sign = -1 if self.mode == "max" else 1
         best, best_at = float("inf"), 0
         for at, value in enumerate(values, 1):
             if sign * value < best - self.min_delta:
