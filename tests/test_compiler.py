@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc as garbage
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 from models import batch, classifier
 
 import graphc as gc
+from graphc.primitives.loops import written_out
 from graphc.reference import run_step
 
 
@@ -391,3 +393,40 @@ def test_names_of_the_users_are_never_code(either_mode) -> None:
     assert "exit" not in "".join(line.split("#")[0] for line in f.source.splitlines())
     assert not any(line.strip().startswith("raise") for line in f.source.splitlines())
     assert "\u202e" not in f.source
+
+
+LOOPS = """
+for i in range(n):
+    for j in few(2):
+        a = m[i, j]
+        m[i, j] = a + j
+for j in range(2):
+    m[j] = j
+"""
+
+COPIES = """
+for i in range(n):
+    a = m[i, 0]
+    m[i, 0] = a + 0
+    a = m[i, 1]
+    m[i, 1] = a + 1
+for j in range(2):
+    m[j] = j
+"""
+
+
+def test_loops_of_few_steps_are_copies() -> None:
+    assert ast.unparse(written_out(LOOPS)) == COPIES.strip()
+
+
+def test_inner_loops_of_few_columns_are_written_out(rng, either_mode, fused: None) -> None:
+    """Eight columns are few, nine and a first loop are not; one needs no loop, and none stays one."""
+    for columns in (0, 1, 8, 9):
+        x = gc.input("x", ("n", columns))
+        f = gc.compile([gc.exp(x) + 1, gc.sum(x, 1), gc.cumsum(x, 1), gc.exp(gc.input("z", 3))])
+        assert ("few(" in f.source) == (columns == 8)
+        array, z = rng.standard_normal((33, columns)).astype("f"), np.zeros(3, np.float32)
+        found = f(array, z)
+        expected = [np.exp(array) + 1, array.sum(1), array.cumsum(1), np.ones(3)]
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)

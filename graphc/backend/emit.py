@@ -50,6 +50,7 @@ from graphc.kernel import (
     Store,
     base,
     constructor,
+    index_name,
     scalars_read,
     shape_of,
     size_code,
@@ -63,8 +64,9 @@ ALONE = 64 * 10_000
 """The price of a region, in 64ths of a nanosecond, up to which the calling thread runs it alone."""
 
 FEW = 8
-"""The most steps of a loop that is written out where it stands in another, which then runs in vector lanes: LLVM brings
-up to eight interleaved columns together. 32 rows of three classes are faster so by a third of a whole small step."""
+"""The most steps of an inner loop that is compiled as copies of its body (`few`), so that the loop around it runs in
+vector lanes: LLVM brings up to eight interleaved columns together. The softmax of three classes takes a third of the
+time so."""
 
 Notes = Mapping[Node, str]
 
@@ -333,10 +335,9 @@ def _bound_sizes(plan: Plan) -> Iterator[str]:
 
 def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
     if isinstance(item, Loop):
-        yield f"for {item.index} in range({f'{START}, {STOP}' if item.tiled else size_code(item.extent)}):"
+        yield f"for {item.index} in {_range(item)}:"
         for each in item.body:
-            inside = _written_out(each, names, notes) if _is_short(each) else _lines(each, names, notes)
-            yield from ("    " + line for line in inside)
+            yield from ("    " + line for line in _lines(each, names, notes))
     elif isinstance(item, Let):
         code = f"{item.name} = {item.code}"
         # A fold or a scan is several statements; the note stands at its start.
@@ -358,21 +359,13 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
         yield f"    return {FIRST_GUARD + item.number}"
 
 
-def _is_short(item: Item) -> bool:
-    """Whether it is a loop of few steps around no other loop."""
-    if not isinstance(item, Loop) or item.tiled or not isinstance(item.extent, int):
-        return False
-    return 0 < item.extent <= FEW and not any(isinstance(each, Loop) for each in item.body)
-
-
-def _written_out(loop: Item, names: Names, notes: Notes) -> Iterator[str]:
-    """The steps of a short loop one after another."""
-    assert isinstance(loop, Loop)
-    assert isinstance(loop.extent, int)
-    for step in range(loop.extent):
-        yield f"{loop.index} = {step}"
-        for each in loop.body:
-            yield from _lines(each, names, notes)
+def _range(loop: Loop) -> str:
+    """What the index runs through."""
+    if loop.tiled:
+        return f"range({START}, {STOP})"
+    short = isinstance(loop.extent, int) and 0 < loop.extent <= FEW and loop.index != index_name(0)
+    innermost = not any(isinstance(each, Loop) for each in loop.body)
+    return f"{'few' if short and innermost else 'range'}({size_code(loop.extent)})"
 
 
 def _noted(code: str, origin: Node, notes: Notes) -> str:

@@ -12,6 +12,7 @@ IMPORTS = {
     "primitives.elementary": (
         *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
     ),
+    "primitives.loops": ("few",),
     "primitives.numbers": (
         *("after", "f32", "f64", "floor_divide", "fold_add", "fold_max", "fold_min", "i32", "i64"),
         *("remainder", "smaller", "u8", "wrapping_add", "wrapping_multiply", "wrapping_subtract"),

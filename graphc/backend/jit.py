@@ -23,6 +23,7 @@ from numba.core.typing.context import BaseContext
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
 from numba.np import linalg
 
+from graphc.primitives.loops import written_out
 from graphc.runtime.cache import Entry
 from graphc.runtime.native import target
 
@@ -94,7 +95,7 @@ def module(source: str, name: str) -> dict[str, Any]:
     filename = f"<graphc {name} {digest}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     names: dict[str, Any] = {"__name__": f"graphc.emitted.{digest}"}
-    exec(compile(source, filename, "exec"), names)
+    exec(compile(source if numba.config.DISABLE_JIT else written_out(source), filename, "exec"), names)
     return names
 
 
