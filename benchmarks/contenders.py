@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,8 @@ from workloads import Workload
 
 Step = Callable[[], float]
 """Trains once; returns the loss before the update."""
-Run = Callable[[int], Sequence[float]]
-"""Trains so many times in one call of native code; returns the losses."""
+Run = Callable[[int], Any]
+"""Trains so many times in one call of native code; returns the losses, an array."""
 
 
 class NotAvailable(Exception):  # noqa: N818 - it is no error

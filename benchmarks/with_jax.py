@@ -79,9 +79,9 @@ def loop(workload: Workload, one_hot: bool = False, unroll: int = 1) -> Run:
         result: Pair = jax.lax.scan(one, params, None, length=steps, unroll=unroll)
         return result
 
-    def run(steps: int) -> list[float]:
+    def run(steps: int) -> Any:
         nonlocal params
         params, losses = many(params, inputs, steps)
-        return list(np.asarray(losses))
+        return np.asarray(losses)
 
     return run
