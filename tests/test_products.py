@@ -30,6 +30,7 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: 
 
 # rows, inner, columns: one panel as it is, several panels, a rest in each direction, too long, too few rows or columns.
 SHAPES = [(130, 784, 500), (65, 256, 128), (8, 300, 700), (7, 300, 700), (300, 1024, 48), (300, 1025, 48)]
+SHAPES += [(300, 900, 200), (300, 1025, 150)]  # whole where a is transposed
 SHAPES += [(300, 400, 15), (200, 70, 150), (257, 129, 131), (40, 1000, 33), (20, 2500, 40), (600, 16, 300)]
 
 

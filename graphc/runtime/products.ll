@@ -85,8 +85,17 @@ define internal void @{NAME}_at(ptr %b.turned, ptr %a.turned, ptr %columns.at, p
   %unfit.1 = or i1 %few.rows, %few.columns
   %wide.enough = xor i1 %unfit.1, true
   %unfit.3 = or i1 %unfit.1, %none
-  %whole = or i1 %small, %unfit.3
-  %piecewise = and i1 %long, %wide.enough
+  ; a transposed a is turned over again for each panel; of a large one and many panels, BLAS makes one copy for all
+  %a.size = mul i64 %rows, %inner
+  %turns.much = icmp ugt i64 %a.size, {TURNED}
+  %panels.many = icmp ugt i64 %columns, 128
+  %turns.1 = and i1 %a.is.turned, %turns.much
+  %turns = and i1 %turns.1, %panels.many
+  %unfit.4 = or i1 %unfit.3, %turns
+  %whole = or i1 %small, %unfit.4
+  %turns.not = xor i1 %turns, true
+  %piecewise.1 = and i1 %long, %wide.enough
+  %piecewise = and i1 %piecewise.1, %turns.not
   br i1 %piecewise, label %pieces, label %choose
 
 choose:
