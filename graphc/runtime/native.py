@@ -121,8 +121,8 @@ LINE = 64
 
 CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024, "TURNED": 1 << 18}
 """Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
-not worth panels; a longer inner axis is multiplied in pieces; elements of a transposed matrix beyond which it is not worth
-turning it over for each panel of the other."""
+not worth panels; a longer inner axis is multiplied in pieces; elements of a transposed matrix beyond which it is no use
+to turn it over for each panel of the other."""
 
 
 def _square(name: str, number: str, side: int) -> Iterator[str]:
