@@ -221,6 +221,6 @@ BUGS = [
     ),
     Bug(
         "loops end one short",
-        lambda: edited("backend.emit", "_lines", "else size_code(item.extent)", "else size_code(item.extent) + ' - 1'"),
+        lambda: edited("backend.emit", "_range", "({size_code(loop.extent)})", "({size_code(loop.extent)} - 1)"),
     ),
 ]

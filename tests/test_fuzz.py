@@ -108,6 +108,9 @@ def test_distance() -> None:
 
 def test_there_are_twenty_five_bugs() -> None:
     assert len({bug.name for bug in BUGS}) == 25
+    for bug in BUGS:
+        with bug.plant():  # fails where the text that it edits is no longer there
+            pass
 
 
 @pytest.mark.slow
