@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graphc.graph import axis_of_each_size
 from graphc.kernel import Buffer, Plan
-from graphc.sizes import Size, symbols
 
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 """What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
@@ -34,13 +34,11 @@ def rows_of(plan: Plan) -> Rows:
     arrays = [*program.stored, *program.inputs, *array_results(plan)]
     address = {buffer: FIRST_ARRAY + at for at, buffer in enumerate(arrays)}
     end, shape = FIRST_ARRAY + len(arrays), {}
-    sizes: dict[str, int] = {}
     for buffer in program.inputs:
         shape[buffer] = end
-        for size in buffer.type.shape:
-            if isinstance(size, Size) and symbols(size) == {str(size)}:
-                sizes.setdefault(str(size), end)
-            end += 1
+        end += len(buffer.type.shape)
+    told = axis_of_each_size([buffer.node for buffer in program.inputs])
+    sizes = {name: shape[program.inputs[at]] + axis for name, (at, axis) in told.items()}
     return Rows(address, shape, sizes, end, end + len(plan.slots))
 
 
