@@ -48,7 +48,7 @@ def scalar_code(op: str, old: str, new: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def edited(module: str, name: str, old: str, new: str) -> Iterator[None]:
-    """A function (or `Class.method`) whose text has `new` in place of `old`, wherever graphc refers to it."""
+    """A function (or `Class.method`) whose text has `new` in place of `old`, whoever refers to it."""
     home = importlib.import_module(f"graphc.{module}")
     *path, attribute = name.split(".")
     owner: Any = home
@@ -59,20 +59,12 @@ def edited(module: str, name: str, old: str, new: str) -> Iterator[None]:
     assert source.count(old) == 1, f"{name} has {source.count(old)} times {old!r}"
     scope: dict[str, Any] = {}
     exec("from __future__ import annotations\n" + source.replace(old, new), vars(home), scope)
-    holders = [(owner, attribute)] if path else list(_references(before))
+    kept = before.__code__
     try:
-        for holder, key in holders:
-            setattr(holder, key, scope[attribute])
+        before.__code__ = scope[attribute].__code__
         yield
     finally:
-        for holder, key in holders:
-            setattr(holder, key, before)
-
-
-def _references(function: Any) -> Iterator[tuple[Any, str]]:
-    for name, module in list(sys.modules.items()):
-        if name.split(".")[0] == "graphc":
-            yield from ((module, key) for key, value in list(vars(module).items()) if value is function)
+        before.__code__ = kept
 
 
 @contextlib.contextmanager
