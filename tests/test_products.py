@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 
 import numpy as np
 import pytest
 
-from graphc.runtime.native import product
+from graphc.runtime.products import product
 
 
 def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: float) -> None:
@@ -22,7 +23,8 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: 
         return matrix.strides[1] != matrix.itemsize
 
     def memory(matrix: np.ndarray) -> tuple[int, int]:
-        return matrix.ctypes.data, max(matrix.strides) // matrix.itemsize
+        length = matrix.shape[0 if turned(matrix) else 1]
+        return matrix.ctypes.data, max(length, *(stride // matrix.itemsize for stride in matrix.strides))
 
     sizes = b.shape[1], a.shape[0], a.shape[1]
     function(turned(b), turned(a), *sizes, alpha, *memory(b), *memory(a), beta, *memory(out))
@@ -31,6 +33,9 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: 
 # rows, inner, columns: one panel as it is, several panels, a rest in each direction, too long, too few rows or columns.
 SHAPES = [(130, 784, 500), (65, 256, 128), (8, 300, 700), (7, 300, 700), (300, 1024, 48), (300, 1025, 48)]
 SHAPES += [(300, 900, 200), (300, 1025, 150)]  # whole where a is transposed
+SHAPES += [(1, 16, 64), (1, 64, 4), (1, 200, 10), (1, 50, 127), (1, 300, 300), (1, 1, 1)]  # one row
+SHAPES += [(64, 1, 4), (5, 1, 127), (700, 1, 500), (37, 40, 1), (37, 200, 1), (300, 300, 1)]  # one inner step, one column
+SHAPES += [(1, 0, 5), (0, 4, 1), (3, 1, 0), (4, 0, 1)]  # nothing
 SHAPES += [(300, 400, 15), (200, 70, 150), (257, 129, 131), (40, 1000, 33), (20, 2500, 40), (600, 16, 300)]
 
 
@@ -44,14 +49,16 @@ def test_products_of_all_shapes(shape: tuple[int, int, int], dtype: str, rng) ->
         b = rng.standard_normal((columns, inner + part) if b_turned else (inner, columns + part)).astype(dtype)
         a, b = a.T if a_turned else a, b.T if b_turned else b
         a, b = a[:rows, :inner], b[:inner, :columns]
-        around = rng.standard_normal((rows, columns + 3)).astype(dtype)
-        for alpha, beta in [(1, 0), (-0.5, 1), (2, 0.25)]:
+        for margin, (alpha, beta) in itertools.product((0, 3), [(1, 0), (-0.5, 1), (2, 0.25)]):
+            around = rng.standard_normal((rows, columns + margin)).astype(dtype)
+            middle = slice(min(margin, 1), columns + min(margin, 1))
             found = around.copy()
             if beta == 0:
-                found[:, 1:-2] = np.nan  # what is not added to is not read
-            multiply(a, b, found[:, 1:-2], alpha, beta)
-            expected = alpha * (a.astype(float) @ b.astype(float)) + beta * around[:, 1:-2].astype(float)
-            bound = 4 * inner * np.finfo(dtype).eps
-            np.testing.assert_allclose(found[:, 1:-2], expected, rtol=0, atol=bound * np.abs(expected).max())
-            np.testing.assert_array_equal(found[:, :1], around[:, :1])
-            np.testing.assert_array_equal(found[:, -2:], around[:, -2:])
+                found[:, middle] = np.nan  # what is not added to is not read
+            multiply(a, b, found[:, middle], alpha, beta)
+            expected = around.astype(float)
+            expected[:, middle] = alpha * (a.astype(float) @ b.astype(float)) + beta * expected[:, middle]
+            bound = 4 * max(inner, 1) * np.finfo(dtype).eps
+            np.testing.assert_allclose(found, expected, rtol=0, atol=bound * np.abs(expected).max(initial=0))
+            outside = np.delete(np.arange(columns + margin), middle)
+            np.testing.assert_array_equal(found[:, outside], around[:, outside])

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from graphc.runtime import cache
-from graphc.runtime.native import STEP, Loaded, assembly, load, product, runtime
+from graphc.runtime.native import STEP, Loaded, assembly, load, runtime
+from graphc.runtime.products import product
 
 PRIMITIVES = Path(__file__).parent.parent / "primitives"
 IMPORTED = (Path(__file__).with_name("jit.py"), *sorted(PRIMITIVES.glob("*.py")))

@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,6 @@ import numpy as np
 
 from graphc.runtime import cache
 from graphc.runtime.once import once
-from graphc.runtime.openblas import gemms
 
 Array = np.ndarray[Any, Any]
 
@@ -98,64 +97,14 @@ def runtime() -> Loaded:
         "YIELDS": YIELDS,
         "PAUSE": pause,
     }
-    text = f"{_filled('runtime.ll', constants)}\ndeclare void {pause.replace('i32 1', 'i32')}\n"
+    text = f"{filled('runtime.ll', constants)}\ndeclare void {pause.replace('i32 1', 'i32')}\n"
     functions = ("graphc_enter", "graphc_step", "graphc_run", "graphc_work", "graphc_reset")
-    loaded = _compiled(text, functions, {})
+    loaded = compiled(text, functions, {})
     ctypes.CFUNCTYPE(None)(loaded["graphc_reset"])()
     return loaded
 
 
-@once
-def product(symbol: str) -> Loaded:
-    """products.ll, compiled, for graphc_sgemm or graphc_dgemm."""
-    blas = symbol.removeprefix("graphc_")
-    number, size = {"s": ("float", 4), "d": ("double", 8)}[blas[0]]
-    side = LINE // size
-    names = {"NAME": symbol, "BLAS": blas, "FLOAT": number, "BYTES": size, "SIDE": side}
-    text = "\n".join([_filled("products.ll", {**CUT, **names}), *_square(f"{symbol}_turned", number, side)])
-    return _compiled(text, [symbol], gemms())
-
-
-LINE = 64
-"""Bytes of a cache line, and of the widest vector register."""
-
-CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024, "TURNED": 1 << 18}
-"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
-not worth panels; a longer inner axis is multiplied in pieces; elements of a transposed matrix beyond which it is no use
-to turn it over for each panel of the other."""
-
-
-def _square(name: str, number: str, side: int) -> Iterator[str]:
-    """LLVM code of name(to, row of to, from, row of from): turns a square of a matrix over, in registers.
-
-    Squares of one, two, four, ... elements change places across the diagonal of the squares twice as wide.
-    """
-    vector = f"<{side} x {number}>"
-    yield f"define internal void @{name}(ptr %to, i64 %to.row, ptr %from, i64 %from.row) {{"
-    for row in range(side):
-        yield f"  %from.{row} = mul i64 %from.row, {row}"
-        yield f"  %read.{row} = getelementptr {number}, ptr %from, i64 %from.{row}"
-        yield f"  %v.{row} = load {vector}, ptr %read.{row}, align {LINE // side}"
-    rows, width = [f"%v.{row}" for row in range(side)], 1
-    while width < side:
-        below = [column if not column & width else side + column - width for column in range(side)]
-        above = [column + width if not column & width else side + column for column in range(side)]
-        before = list(rows)
-        for row in range(side):
-            first, order = (row, below) if not row & width else (row - width, above)
-            picks = ", ".join(f"i32 {column}" for column in order)
-            rows[row] = f"%v.{row}.{width}"
-            pair = f"{vector} {before[first]}, {vector} {before[first + width]}"
-            yield f"  {rows[row]} = shufflevector {pair}, <{side} x i32> <{picks}>"
-        width *= 2
-    for row in range(side):
-        yield f"  %to.{row} = mul i64 %to.row, {row}"
-        yield f"  %write.{row} = getelementptr {number}, ptr %to, i64 %to.{row}"
-        yield f"  store {vector} {rows[row]}, ptr %write.{row}, align {LINE // side}"
-    yield "  ret void\n}"
-
-
-def _filled(name: str, constants: Mapping[str, object]) -> str:
+def filled(name: str, constants: Mapping[str, object]) -> str:
     """A file of LLVM IR with its constants."""
     text = Path(__file__).with_name(name).read_text(encoding="utf-8")
     for key, value in constants.items():
@@ -163,7 +112,7 @@ def _filled(name: str, constants: Mapping[str, object]) -> str:
     return text
 
 
-def _compiled(text: str, exports: Sequence[str], imports: Mapping[str, int]) -> Loaded:
+def compiled(text: str, exports: Sequence[str], imports: Mapping[str, int]) -> Loaded:
     """LLVM IR as code in memory, from the cache if it was ever compiled."""
     key = cache.key_of_llvm(text)
     entry, _ = cache.find(key)

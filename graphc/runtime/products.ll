@@ -10,6 +10,132 @@
 declare void @{BLAS}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)
 
 define void @{NAME}(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row) {
+  %b.next = select i1 %b.turned, i64 1, i64 %b.row
+  %b.flat = icmp eq i64 %b.next, 1
+  %one.column = icmp eq i64 %columns, 1
+  %out.flat = icmp eq i64 %out.row, 1
+  %turn.1 = and i1 %one.column, %out.flat
+  %turn = and i1 %turn.1, %b.flat
+  br i1 %turn, label %column, label %as.it.is
+
+column: ; one column is one row of the whole turned over: out' = b' @ a'
+  %a.turned.not = xor i1 %a.turned, true
+  call void @{NAME}_chosen(i1 %a.turned.not, i1 false, i64 %rows, i64 1, i64 %inner, {FLOAT} %alpha, ptr %a, i64 %a.row, ptr %b, i64 %inner, {FLOAT} %beta, ptr %out, i64 %rows)
+  ret void
+
+as.it.is:
+  call void @{NAME}_chosen(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row)
+  ret void
+}
+
+; A product with one row or one inner step by thin.ll's parts where they are faster, all others by BLAS.
+define internal void @{NAME}_chosen(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row) {
+start:
+  %b.straight = xor i1 %b.turned, true
+  %a.next = select i1 %a.turned, i64 %a.row, i64 1
+  %a.down = select i1 %a.turned, i64 1, i64 %a.row
+  %area = mul i64 %inner, %columns
+  %multiplications = mul i64 %area, %rows
+  %none = icmp eq i64 %multiplications, 0
+  %some = xor i1 %none, true
+  %one.row = icmp eq i64 %rows, 1
+  %one.step = icmp eq i64 %inner, 1
+  ; one inner step: BLAS is better at large matrices
+  %b.tight = icmp eq i64 %b.row, 1
+  %b.line = or i1 %b.straight, %b.tight
+  %outer.small = icmp ule i64 %multiplications, {OUTER}
+  %outer.1 = and i1 %one.step, %b.line
+  %outer.2 = and i1 %outer.1, %outer.small
+  %outer = and i1 %outer.2, %some
+  ; one row: BLAS is better at few long columns
+  %row.wide = icmp uge i64 %columns, 16
+  %row.short = icmp ule i64 %inner, {SHORT}
+  %row.1 = or i1 %row.wide, %row.short
+  %row.2 = and i1 %row.1, %one.row
+  %row.3 = and i1 %row.2, %b.straight
+  %row = and i1 %row.3, %some
+  ; one row, b transposed: BLAS is better where it copies nothing and the columns are not short
+  %a.tight = icmp eq i64 %a.next, 1
+  %dots.short = icmp ult i64 %inner, {SHORT}
+  %dots.large = icmp ugt i64 %area, {COPIED}
+  %dots.1 = or i1 %dots.short, %dots.large
+  %dots.2 = and i1 %dots.1, %one.row
+  %dots.3 = and i1 %dots.2, %a.tight
+  %dots.4 = and i1 %dots.3, %b.turned
+  %dots = and i1 %dots.4, %some
+  br i1 %outer, label %by.outer, label %no.outer
+
+no.outer:
+  br i1 %row, label %by.row, label %no.row
+
+no.row:
+  br i1 %dots, label %by.dots, label %by.blas
+
+by.outer:
+  %o.first = phi i64 [ 0, %start ], [ %o.next, %by.outer ]
+  %o.power = call i64 @{NAME}_widest(i64 %columns, i64 %o.first)
+  %o.at = getelementptr ptr, ptr @{NAME}_outer_by_width, i64 %o.power
+  %o.code = load ptr, ptr %o.at
+  %o.b = getelementptr {FLOAT}, ptr %b, i64 %o.first
+  %o.out = getelementptr {FLOAT}, ptr %out, i64 %o.first
+  call void %o.code(i64 %rows, {FLOAT} %alpha, ptr %o.b, ptr %a, i64 %a.down, {FLOAT} %beta, ptr %o.out, i64 %out.row)
+  %o.width = shl i64 1, %o.power
+  %o.next = add i64 %o.first, %o.width
+  %o.more = icmp ult i64 %o.next, %columns
+  br i1 %o.more, label %by.outer, label %done
+
+by.row:
+  %r.first = phi i64 [ 0, %no.outer ], [ %r.next, %by.row ]
+  %r.power = call i64 @{NAME}_widest(i64 %columns, i64 %r.first)
+  %r.at = getelementptr ptr, ptr @{NAME}_row_by_width, i64 %r.power
+  %r.code = load ptr, ptr %r.at
+  %r.b = getelementptr {FLOAT}, ptr %b, i64 %r.first
+  %r.out = getelementptr {FLOAT}, ptr %out, i64 %r.first
+  call void %r.code(i64 %inner, {FLOAT} %alpha, ptr %r.b, i64 %b.row, ptr %a, i64 %a.next, {FLOAT} %beta, ptr %r.out)
+  %r.width = shl i64 1, %r.power
+  %r.next = add i64 %r.first, %r.width
+  %r.more = icmp ult i64 %r.next, %columns
+  br i1 %r.more, label %by.row, label %done
+
+by.dots: ; each part of the inner axis is added to the ones before
+  %d.first = phi i64 [ 0, %no.row ], [ %d.next, %by.dots ]
+  %d.beta = phi {FLOAT} [ %beta, %no.row ], [ 1.0, %by.dots ]
+  %d.power = call i64 @{NAME}_widest(i64 %inner, i64 %d.first)
+  %d.left = sub i64 %inner, %d.first
+  %d.parts = lshr i64 %d.left, %d.power
+  %d.at = getelementptr ptr, ptr @{NAME}_dots_by_width, i64 %d.power
+  %d.code = load ptr, ptr %d.at
+  %d.b = getelementptr {FLOAT}, ptr %b, i64 %d.first
+  %d.a = getelementptr {FLOAT}, ptr %a, i64 %d.first
+  call void %d.code(i64 %d.parts, i64 %columns, {FLOAT} %alpha, ptr %d.b, i64 %b.row, ptr %d.a, {FLOAT} %d.beta, ptr %out)
+  %d.width = shl i64 %d.parts, %d.power
+  %d.next = add i64 %d.first, %d.width
+  %d.more = icmp ult i64 %d.next, %inner
+  br i1 %d.more, label %by.dots, label %done
+
+by.blas:
+  call void @{NAME}_by_blas(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row)
+  ret void
+
+done:
+  ret void
+}
+
+; thin.ll's parts by the logarithm of their width
+@{NAME}_outer_by_width = internal constant [7 x ptr] [ptr @{NAME}_outer_1, ptr @{NAME}_outer_2, ptr @{NAME}_outer_4, ptr @{NAME}_outer_8, ptr @{NAME}_outer_16, ptr @{NAME}_outer_32, ptr @{NAME}_outer_64]
+@{NAME}_row_by_width = internal constant [7 x ptr] [ptr @{NAME}_row_1, ptr @{NAME}_row_2, ptr @{NAME}_row_4, ptr @{NAME}_row_8, ptr @{NAME}_row_16, ptr @{NAME}_row_32, ptr @{NAME}_row_64]
+@{NAME}_dots_by_width = internal constant [7 x ptr] [ptr @{NAME}_dots_1, ptr @{NAME}_dots_2, ptr @{NAME}_dots_4, ptr @{NAME}_dots_8, ptr @{NAME}_dots_16, ptr @{NAME}_dots_32, ptr @{NAME}_dots_64]
+
+; The logarithm of the widest part that fits between what is done and the end.
+define internal i64 @{NAME}_widest(i64 %end, i64 %done) {
+  %left = sub i64 %end, %done
+  %zeros = call i64 @llvm.ctlz.i64(i64 %left, i1 true)
+  %power = sub i64 63, %zeros
+  %widest = call i64 @llvm.umin.i64(i64 %power, i64 6)
+  ret i64 %widest
+}
+
+define internal void @{NAME}_by_blas(i1 %b.turned, i1 %a.turned, i64 %columns, i64 %rows, i64 %inner, {FLOAT} %alpha, ptr %b, i64 %b.row, ptr %a, i64 %a.row, {FLOAT} %beta, ptr %out, i64 %out.row) {
   %b.letter = alloca i8
   %a.letter = alloca i8
   %columns.at = alloca i32
