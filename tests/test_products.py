@@ -32,7 +32,7 @@ def multiply(a: np.ndarray, b: np.ndarray, out: np.ndarray, alpha: float, beta: 
 
 # rows, inner, columns: one panel as it is, several panels, a rest in each direction, too long, too few rows or columns.
 SHAPES = [(130, 784, 500), (65, 256, 128), (8, 300, 700), (7, 300, 700), (300, 1024, 48), (300, 1025, 48)]
-SHAPES += [(300, 900, 200), (300, 1025, 150)]  # whole where a is transposed
+SHAPES += [(300, 900, 200), (300, 1025, 150), (300, 900, 520)]  # short pieces, or whole, where a is transposed
 SHAPES += [(1, 16, 64), (1, 64, 4), (1, 200, 10), (1, 50, 127), (1, 300, 300), (1, 1, 1)]  # one row
 SHAPES += [(64, 1, 4), (5, 1, 127), (700, 1, 500), (37, 40, 1), (37, 200, 1), (300, 300, 1)]  # one step, one column
 SHAPES += [(1, 0, 5), (0, 4, 1), (3, 1, 0), (4, 0, 1)]  # nothing

@@ -109,12 +109,16 @@ def _rows_of(item: Item) -> Rows | str:
 
 
 def _split(item: Gemm) -> str:
-    """By rows, which keeps the other matrix in the cache; if it is too large for that, by columns, if they are many."""
+    """By rows, which keeps the other matrix in the cache; if it is too large for that, by columns, if they are many.
+
+    A weight's gradient has the whole batch to add up. If it goes straight into the weight, it is cut by columns too: so
+    each tile has few columns, which BLAS's panels hold however long the batch is.
+    """
     if item.batch is not None:
         return "batch"
-    if typical(product([item.inner, item.columns])) <= IN_CACHE:
-        return "rows"
-    return "columns" if typical(item.columns) >= MANY else "rows"
+    large = typical(product([item.inner, item.columns])) > IN_CACHE
+    into_weight = item.a.transposed and item.out.role is not Role.SCRATCH
+    return "columns" if (large or into_weight) and typical(item.columns) >= MANY else "rows"
 
 
 def _tile_rows(extent: Dim) -> int:

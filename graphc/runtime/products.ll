@@ -206,15 +206,26 @@ define internal void @{NAME}_at(ptr %b.turned, ptr %a.turned, ptr %columns.at, p
   %small = and i1 %is.small, %b.is.straight
   %few.rows = icmp ult i64 %rows, {FEW}
   %few.columns = icmp ult i64 %columns, 16
-  %long = icmp ugt i64 %inner, {LONGEST}
+  ; a transposed a is turned over again for each panel: so one panel takes all columns, if they are few, of shorter pieces
+  %out.size = mul i64 %rows, %columns
+  %out.large = icmp ugt i64 %out.size, 1048576
+  %columns.many = icmp ugt i64 %columns, 512
+  %panels.many = or i1 %columns.many, %out.large
+  %short.not = or i1 %panels.many, %small
+  %short.columns = select i1 %short.not, i64 1, i64 %columns
+  %short.some = call i64 @llvm.umax.i64(i64 %short.columns, i64 1)
+  %short.any = udiv i64 {PANEL}, %short.some
+  %short.8 = and i64 %short.any, -8
+  %short = call i64 @llvm.umin.i64(i64 %short.8, i64 {LONGEST})
+  %longest = select i1 %a.is.turned, i64 %short, i64 {LONGEST}
+  %long = icmp ugt i64 %inner, %longest
   %none = icmp eq i64 %inner, 0
   %unfit.1 = or i1 %few.rows, %few.columns
   %wide.enough = xor i1 %unfit.1, true
   %unfit.3 = or i1 %unfit.1, %none
-  ; a transposed a is turned over again for each panel; of a large one and many panels, BLAS makes one copy for all
+  ; of a large one and many columns, BLAS makes one copy for all
   %a.size = mul i64 %rows, %inner
   %turns.much = icmp ugt i64 %a.size, {TURNED}
-  %panels.many = icmp ugt i64 %columns, 128
   %turns.1 = and i1 %a.is.turned, %turns.much
   %turns = and i1 %turns.1, %panels.many
   %unfit.4 = or i1 %unfit.3, %turns
@@ -234,7 +245,7 @@ pieces: ; a long inner axis in pieces, each added to the ones before
 piece:
   %p = phi i64 [ 0, %pieces ], [ %p.next, %piece ]
   %p.left = sub i64 %inner, %p
-  %p.length = call i64 @llvm.umin.i64(i64 %p.left, i64 {LONGEST})
+  %p.length = call i64 @llvm.umin.i64(i64 %p.left, i64 %longest)
   %p.length.32 = trunc i64 %p.length to i32
   store i32 %p.length.32, ptr %piece.at
   %p.a.down = mul i64 %p, %a.step
@@ -416,6 +427,7 @@ rows.done:
 }
 
 declare i64 @llvm.umin.i64(i64, i64)
+declare i64 @llvm.umax.i64(i64, i64)
 declare i64 @llvm.smax.i64(i64, i64)
 declare i64 @llvm.ctlz.i64(i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
