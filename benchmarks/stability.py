@@ -1,7 +1,8 @@
 """How steady a step is: fresh processes on an idle machine and with a core taken; and numpy.dot beside graphc.
 
 A library whose threads spin or are pinned can be fast in one process and slow in the next, and can slow down what runs
-beside it: this looks for both.
+beside it: this looks for both. What the machine itself does at the time is told by exchange.py: two cores of a virtual
+machine may be near to each other in one second and far in the next.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from contenders import CONTENDERS
+from exchange import nanoseconds_a_line
 from tables import number, say, show
 from timing import median_of_step
 from worker import Result, measured
@@ -26,7 +28,7 @@ QUICK_PROCESSES = 3
 SECONDS = 0.3
 AIMS = {"idle": 1.5, "other core busy": 2.5}
 """The slowest process's median step over the fastest one's, on an idle machine."""
-HEADER = ("net", "machine", "best µs", "median", "worst", "over best idle", "")
+HEADER = ("net", "machine", "best µs", "median", "worst", "over best idle", "ns a line", "median", "worst", "")
 DOT_SIZE = 1024
 DOTS = ("before graphc is imported", "after graphc was used", "between steps of graphc")
 
@@ -47,13 +49,16 @@ def _steps(net: str, processes: int) -> list[Result]:
     """A row for the idle machine, and one with another process on a core. Both are compared with the best idle one."""
     rows: list[Result] = []
     for machine in AIMS:
-        times = []
+        times, lines = [], []
         with _busy_core() if machine != "idle" else contextlib.nullcontext():
             for turn in range(processes):
                 say(f"{net}, {machine}: process {turn + 1} of {processes}")
-                times.append(float(measured("stability.step", {"workload": net})[0]))
+                found = measured("stability.step", {"workload": net})[0]
+                times.append(found["step"])
+                lines.append(found["line"])
         best = rows[0]["best"] if rows else min(times)
         row: Result = {"net": net, "machine": machine, "best": min(times), "worst": max(times), "times": times}
+        row["lines"] = lines
         rows.append(row | {"median": statistics.median(times), "ratio": max(times) / best, "aim": AIMS[machine]})
     say("")
     return rows
@@ -62,7 +67,8 @@ def _steps(net: str, processes: int) -> list[Result]:
 def _cells(row: Result) -> tuple[str, ...]:
     missed = "" if row["ratio"] <= row["aim"] else f"at most {row['aim']}x is the aim"
     times = [number(row[key]) for key in ("best", "median", "worst")]
-    return (row["net"], row["machine"], *times, number(row["ratio"], "x"), missed)
+    lines = [number(kind(row["lines"])) for kind in (min, statistics.median, max)]
+    return (row["net"], row["machine"], *times, number(row["ratio"], "x"), *lines, missed)
 
 
 @contextlib.contextmanager
@@ -85,11 +91,11 @@ def _dots(rounds: int) -> dict[str, float]:
 # ---- in a process of its own ----------------------------------------------------------------------------------------
 
 
-def step(workload: str) -> float:
-    """The median microseconds of a step of graphc's."""
+def step(workload: str) -> dict[str, float]:
+    """The median microseconds of a step of graphc's, and nanoseconds to hand a cache line from core to core."""
     train = CONTENDERS["graphc"].settings[0].made(workload_of(workload))
     median_of_step(train, SECONDS)
-    return median_of_step(train, SECONDS)[0]
+    return {"step": median_of_step(train, SECONDS)[0], "line": nanoseconds_a_line()}
 
 
 def dots(workload: str) -> dict[str, float]:
