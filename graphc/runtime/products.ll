@@ -74,7 +74,8 @@ no.row:
 by.outer:
   %o.first = phi i64 [ 0, %start ], [ %o.next, %by.outer ]
   %o.power = call i64 @{NAME}_widest(i64 %columns, i64 %o.first)
-  %o.at = getelementptr ptr, ptr @{NAME}_outer_by_width, i64 %o.power
+  %o.number = lshr i64 %o.power, 1
+  %o.at = getelementptr ptr, ptr @{NAME}_outer_by_width, i64 %o.number
   %o.code = load ptr, ptr %o.at
   %o.b = getelementptr {FLOAT}, ptr %b, i64 %o.first
   %o.out = getelementptr {FLOAT}, ptr %out, i64 %o.first
@@ -87,7 +88,8 @@ by.outer:
 by.row:
   %r.first = phi i64 [ 0, %no.outer ], [ %r.next, %by.row ]
   %r.power = call i64 @{NAME}_widest(i64 %columns, i64 %r.first)
-  %r.at = getelementptr ptr, ptr @{NAME}_row_by_width, i64 %r.power
+  %r.number = lshr i64 %r.power, 1
+  %r.at = getelementptr ptr, ptr @{NAME}_row_by_width, i64 %r.number
   %r.code = load ptr, ptr %r.at
   %r.b = getelementptr {FLOAT}, ptr %b, i64 %r.first
   %r.out = getelementptr {FLOAT}, ptr %out, i64 %r.first
@@ -103,7 +105,8 @@ by.dots: ; each part of the inner axis is added to the ones before
   %d.power = call i64 @{NAME}_widest(i64 %inner, i64 %d.first)
   %d.left = sub i64 %inner, %d.first
   %d.parts = lshr i64 %d.left, %d.power
-  %d.at = getelementptr ptr, ptr @{NAME}_dots_by_width, i64 %d.power
+  %d.number = lshr i64 %d.power, 1
+  %d.at = getelementptr ptr, ptr @{NAME}_dots_by_width, i64 %d.number
   %d.code = load ptr, ptr %d.at
   %d.b = getelementptr {FLOAT}, ptr %b, i64 %d.first
   %d.a = getelementptr {FLOAT}, ptr %a, i64 %d.first
@@ -121,17 +124,18 @@ done:
   ret void
 }
 
-; thin.ll's parts by the logarithm of their width
-@{NAME}_outer_by_width = internal constant [7 x ptr] [ptr @{NAME}_outer_1, ptr @{NAME}_outer_2, ptr @{NAME}_outer_4, ptr @{NAME}_outer_8, ptr @{NAME}_outer_16, ptr @{NAME}_outer_32, ptr @{NAME}_outer_64]
-@{NAME}_row_by_width = internal constant [7 x ptr] [ptr @{NAME}_row_1, ptr @{NAME}_row_2, ptr @{NAME}_row_4, ptr @{NAME}_row_8, ptr @{NAME}_row_16, ptr @{NAME}_row_32, ptr @{NAME}_row_64]
-@{NAME}_dots_by_width = internal constant [7 x ptr] [ptr @{NAME}_dots_1, ptr @{NAME}_dots_2, ptr @{NAME}_dots_4, ptr @{NAME}_dots_8, ptr @{NAME}_dots_16, ptr @{NAME}_dots_32, ptr @{NAME}_dots_64]
+; thin.ll's parts of 1, 4, 16 and 64 numbers
+@{NAME}_outer_by_width = internal constant [4 x ptr] [ptr @{NAME}_outer_1, ptr @{NAME}_outer_4, ptr @{NAME}_outer_16, ptr @{NAME}_outer_64]
+@{NAME}_row_by_width = internal constant [4 x ptr] [ptr @{NAME}_row_1, ptr @{NAME}_row_4, ptr @{NAME}_row_16, ptr @{NAME}_row_64]
+@{NAME}_dots_by_width = internal constant [4 x ptr] [ptr @{NAME}_dots_1, ptr @{NAME}_dots_4, ptr @{NAME}_dots_16, ptr @{NAME}_dots_64]
 
-; The logarithm of the widest part that fits between what is done and the end.
+; The widest part that fits between what is done and the end: the logarithm of its width, which is a power of 4.
 define internal i64 @{NAME}_widest(i64 %end, i64 %done) {
   %left = sub i64 %end, %done
   %zeros = call i64 @llvm.ctlz.i64(i64 %left, i1 true)
   %power = sub i64 63, %zeros
-  %widest = call i64 @llvm.umin.i64(i64 %power, i64 6)
+  %even = and i64 %power, -2
+  %widest = call i64 @llvm.umin.i64(i64 %even, i64 6)
   ret i64 %widest
 }
 

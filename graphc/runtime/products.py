@@ -11,8 +11,8 @@ from graphc.runtime.openblas import gemms
 LINE = 64
 """Bytes of a cache line, and of the widest vector register."""
 
-WIDTHS = (1, 2, 4, 8, 16, 32, 64)
-"""Numbers that thin.ll's parts take at a time."""
+WIDTHS = (1, 4, 16, 64)
+"""Numbers that thin.ll's parts take at a time; each width takes some 10 ms to compile."""
 
 CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024, "TURNED": 1 << 18}
 """Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
