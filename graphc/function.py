@@ -24,20 +24,19 @@ from graphc.backend.table import (
     rows_of,
     scalar_results,
 )
-from graphc.errors import GraphcError, InputError, NonFiniteError
-from graphc.explain import report_of
-from graphc.graph import Graph, Guard, axis_of_each_size
+from graphc.errors import GraphcError, InputError
+from graphc.graph import Graph, axis_of_each_size
+from graphc.inspect.face import Inspected
+from graphc.inspect.failure import check_sizes, guard_error
 from graphc.ir import Node
-from graphc.kernel import ALIGNMENT, Gemm, Kernel, Plan, walk
-from graphc.ops.reduce import count
+from graphc.kernel import ALIGNMENT, Plan
 from graphc.optim import Optimizer
 from graphc.pipeline import run_pipeline
-from graphc.reference import concrete_shape, flattened, in_structure, run, told
-from graphc.report import Report, Watch
+from graphc.reference import concrete_shape, flattened, in_structure
+from graphc.report import Watch
 from graphc.request import graph_of
 from graphc.runtime import native
 from graphc.runtime.threads import chosen, start
-from graphc.sizes import evaluate
 from graphc.state import Param
 from graphc.training.fit import Callback, fit
 from graphc.training.history import History
@@ -50,7 +49,7 @@ RESPONSE = 0.1
 """Seconds of native code after which `run` looks whether to stop."""
 
 
-class Function:
+class Function(Inspected):
     """A compiled step. Call it with arrays in the order of `inputs`, or by name.
 
     inputs, outputs, params, optimizer: what it was compiled from. stages: the text of each stage. source: the emitted
@@ -67,11 +66,13 @@ class Function:
         self.params = tuple(node for node in graph.params if isinstance(node, Param))
         self.stages, self.source = compiled.stages, compiled.source
         self._graph, self._plan, self._code = compiled.graph, compiled.plan, compiled.code
+        self._passed = compiled.passed
         self._result_types = [buffer.type for buffer in array_results(self._plan)]
         self._seconds = watch.seconds
         self.threads, self._why_threads = chosen(threads)
         start(self.threads)
         self._axis_of = axis_of_each_size(self.inputs)
+        self._check_sizes = functools.partial(check_sizes, self._graph, self._axis_of)
         self._lock = threading.Lock()
         self._njit: Callable[..., Any] | None = None
         self._measured: dict[tuple[Node, ...], Function] = {}
@@ -109,19 +110,6 @@ class Function:
         self._enter = self._door.function()  # for one scalar
         self._enter_locked = self._door.function(self._told)
         self._returns_a_float = isinstance(self.outputs, Node) and not self._result_types
-
-    def __str__(self) -> str:
-        return f"{self.stages['graph']}\n{self.summary()}"
-
-    def summary(self) -> str:
-        """One line: what was compiled to how much."""
-        items, nodes = list(walk(self._plan.program.body)), len(self._graph.nodes)
-        kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
-        return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
-
-    def report(self) -> Report:
-        """What the compiler did and why, and how long it took: print it, or read its attributes."""
-        return report_of(self._plan, self._seconds, self._code.told, self.threads, self._why_threads)
 
     # ---- calling ----------------------------------------------------------------------------------------------------
 
@@ -181,23 +169,6 @@ class Function:
         """Each symbolic size's value by the first axis that has it; others may disagree."""
         return {name: arrays[at].shape[axis] for name, (at, axis) in self._axis_of.items()}
 
-    def _sizes(self, arrays: Sequence[Array]) -> dict[str, int]:
-        """The symbolic sizes' values; InputError where two axes disagree."""
-        sizes = self._told_sizes(arrays)
-        source = {name: f"axis {axis} of {self.inputs[at].name}" for name, (at, axis) in self._axis_of.items()}
-        for node, array in zip(self.inputs, arrays, strict=True):
-            for axis, (size, wanted) in enumerate(zip(node.shape, concrete_shape(node.shape, sizes), strict=True)):
-                if array.shape[axis] != wanted:
-                    why = f" ({size} is {wanted} in {source[str(size)]})" if str(size) in source else ""
-                    raise InputError(
-                        f"input {node.name} wants {node.type}, got shape {array.shape}: "
-                        f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
-                    )
-        for need, where in self._graph.needs:
-            if evaluate(need.size, sizes) < 0:
-                raise InputError(f"{where} needs {need.rule}, got {told(need.size, sizes)}")
-        return sizes
-
     def _new_results(self, arrays: Sequence[Array]) -> list[Array]:
         """Memory for the results; where axes disagree the step will say so before it writes."""
         sizes = self._told_sizes(arrays)
@@ -220,28 +191,9 @@ class Function:
         if raised is not None:
             raise raised
         if status < FIRST_GUARD:
-            self._sizes(arrays)  # raises: it finds the axes that disagree
+            self._check_sizes(arrays)  # raises: it finds the axes that disagree
             raise AssertionError(f"status {status} for arrays that fit")
-        guard = self._graph.guards[status - FIRST_GUARD]
-        if guard.limit is None:
-            value = self._scalars[0]
-            return NonFiniteError(f"the loss is {value} (made at {guard.watched.where}); no param has changed")
-        return self._index_error(guard, arrays)
-
-    def _index_error(self, guard: Guard, arrays: Sequence[Array]) -> InputError:
-        feeds = {str(node.name): array for node, array in zip(self.inputs, arrays, strict=True)}
-        assert guard.limit is not None
-        labels, size, *_ = run([guard.watched, count(guard.limit.size, np.int64), *self.inputs], feeds)
-        outside = (labels < (-size if guard.limit.from_end else 0)) | (labels >= size)
-        position = tuple(int(at) for at in np.argwhere(outside)[0])
-        what = "index" if guard.limit.from_end else "label"
-        hint = "" if guard.limit.from_end else "labels count from 0; "
-        error = InputError(
-            f"{what} {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
-            f"{guard.limit.range(size)}; {hint}no param has changed ({guard.watched.where})"
-        )
-        error.found = guard.watched, position
-        return error
+        return guard_error(self._graph, self._graph.guards[status - FIRST_GUARD], arrays, self._scalars[0])
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
@@ -322,7 +274,7 @@ class Function:
             lock=self._lock,
             call=self._scalars_of,
             results=self._new_results,
-            check=self._sizes,
+            check=self._check_sizes,
             grow=self._arena.grow,
             error=self._error,
         )

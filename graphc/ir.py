@@ -4,17 +4,14 @@
     op    := Op(name, kind, type, numpy, grad)    one record per op, in graphc/ops; the kinds are in kinds.py
 
 A node is a value: two nodes with the same op, args and attrs are one object, so common subexpressions are shared by
-construction. The user's line (`where`) is kept beside the node and is no part of its identity. Inputs and params are
-never interned: each call of `input` or `param` makes a new one.
+construction. Where a node comes from is kept beside it and is no part of its identity: the user's line (`where`), the
+node of the user's expression that it was derived for (`origin`, None for that node itself), and the `phase` of the step
+that it was made in. Inputs and params are never interned: each call of `input` or `param` makes a new one.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextvars import ContextVar
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, TypeVar
 from weakref import WeakValueDictionary
@@ -23,6 +20,7 @@ import numpy as np
 
 from graphc.errors import GraphcError
 from graphc.kinds import Composite, Kind, Stored
+from graphc.origin import Phase, made_for, made_now, user_line
 from graphc.sizes import Dim, Shape, Size, symbols
 from graphc.types import TensorType, symbols_of
 
@@ -130,33 +128,6 @@ def describe(node: Node) -> str:
     return f"{node.name or 'operand'}: {node.type}, {node.op.name}, {node.where}"
 
 
-# ---- the user's line ------------------------------------------------------------------------------------------------
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_origin: ContextVar[str | None] = ContextVar("graphc_origin", default=None)
-
-
-def user_line() -> str:
-    """`train.py:12`: the innermost line outside graphc that led here, or the line set by `made_for`."""
-    origin = _origin.get()
-    if origin is not None:
-        return origin
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-@contextlib.contextmanager
-def made_for(node: Node) -> Iterator[None]:
-    """Nodes made inside carry the line of `node`: they are derived from it."""
-    token = _origin.set(node.where)
-    try:
-        yield
-    finally:
-        _origin.reset(token)
-
-
 # ---- nodes ----------------------------------------------------------------------------------------------------------
 
 Attrs: TypeAlias = "tuple[tuple[str, Any], ...]"
@@ -165,19 +136,23 @@ Attrs: TypeAlias = "tuple[tuple[str, Any], ...]"
 class Node:
     """One value of the graph: an op applied to nodes. Made by ops, never changed."""
 
-    __slots__ = ("__weakref__", "args", "attrs", "name", "op", "type", "where")
+    __slots__ = ("__weakref__", "args", "attrs", "name", "op", "origin", "phase", "type", "where")
 
     op: Op
     args: tuple[Node, ...]
     attrs: Attrs
     type: TensorType
     name: str | None
+    origin: Node | None
+    phase: Phase
     where: str
 
     def __init__(self, op: Op, args: tuple[Node, ...], attrs: Attrs, type: TensorType, name: str | None = None) -> None:
-        for key, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type), ("name", name)):
+        origin, phase = made_now()
+        where = user_line() if origin is None else origin.where
+        made = {"op": op, "args": args, "attrs": attrs, "type": type, "name": name}
+        for key, value in {**made, "origin": origin, "phase": phase, "where": where}.items():
             object.__setattr__(self, key, value)
-        object.__setattr__(self, "where", user_line())
 
     def __setattr__(self, key: str, value: Any) -> None:
         raise AttributeError(f"a node is a value: {key} cannot be set (params have .value)")

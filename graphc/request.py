@@ -9,10 +9,11 @@ from typing import Any
 from graphc.constants import as_node
 from graphc.errors import GraphError
 from graphc.graph import Graph, Guard, check_names
-from graphc.ir import INPUT, PARAM, Limit, Node, describe, made_for, symbols_in, toposort
+from graphc.ir import INPUT, PARAM, Limit, Node, describe, symbols_in, toposort
 from graphc.ops.choice import isfinite
 from graphc.ops.index import in_range
 from graphc.optim import Optimizer
+from graphc.origin import made_for
 from graphc.passes.differentiate import check_loss
 from graphc.reference import flattened, needs_of
 from graphc.sizes import Size
@@ -86,12 +87,13 @@ def _guarded(graph: Graph, finite: bool) -> Graph:
     guards: list[Guard] = []
     for node in graph.nodes:
         if node.op.limits is not None:
-            with made_for(node):
+            with made_for(node, "guard"):
                 guards += [_index_guard(limit) for limit in node.op.limits(*node.args, **node.options)]
     guards = list(dict.fromkeys(guards))
     if finite:
         loss = graph.outputs[0]
-        guards.append(Guard(isfinite(loss), "the loss is finite", loss))
+        with made_for(None, "guard"):
+            guards.append(Guard(isfinite(loss), "the loss is finite", loss))
     needs = dict.fromkeys((need, node.where) for node in graph.nodes for need in needs_of(node))
     return replace(graph, guards=tuple(guards), needs=tuple(needs))
 

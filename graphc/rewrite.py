@@ -16,8 +16,9 @@ from typing import Any, TypeAlias
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import OPS, Node, made_for, make, rebuilt, toposort
+from graphc.ir import OPS, Node, make, rebuilt, toposort
 from graphc.kinds import Composite
+from graphc.origin import made_for
 
 Pattern: TypeAlias = "str | float | tuple[Any, ...]"
 Bindings: TypeAlias = dict[str, Any]

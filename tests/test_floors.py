@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
     ("config", "errors", "sizes"),
-    ("kinds", "report", "types"),
+    ("kinds", "origin", "report", "types"),
     ("ir",),
     ("arguments", "constants", "graph", "state", "runtime"),
     ("kernel", "primitives", "reference", "rewrite", "verify"),
@@ -22,6 +22,7 @@ FLOORS = (
     ("losses", "nn", "optim", "rules"),
     ("passes", "backend"),
     ("embed", "explain", "pipeline", "request", "training"),
+    ("inspect",),
     ("function",),
     ("compiler", "gradcheck"),
     ("__init__",),
@@ -80,7 +81,7 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
 
 # Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces.
 LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__")
-LIBRARY += ("embed", "explain", "report")
+LIBRARY += ("embed", "explain", "inspect", "report")
 BENEATH = ("primitives", "runtime")
 
 

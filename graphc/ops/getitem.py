@@ -11,10 +11,11 @@ import numpy as np
 
 from graphc.constants import as_node
 from graphc.errors import DtypeError, GraphcError, ShapeError
-from graphc.ir import METHODS, Node, describe, user_line
+from graphc.ir import METHODS, Node, describe
 from graphc.ops.index import check_labels, from_start, gather
 from graphc.ops.pieces import window
 from graphc.ops.shape import expand_dims, reshape
+from graphc.origin import user_line
 from graphc.sizes import Dim, Size
 from graphc.types import broadcast
 

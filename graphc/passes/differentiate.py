@@ -14,11 +14,12 @@ from typing import Any
 from graphc.constants import const
 from graphc.errors import DtypeError, ShapeError
 from graphc.graph import Graph
-from graphc.ir import Node, describe, made_for, rebuilt, toposort
+from graphc.ir import Node, describe, rebuilt, toposort
 from graphc.kinds import Stored
 from graphc.ops.choice import copy, zeros_like
 from graphc.ops.reduce import sum
 from graphc.ops.shape import reshape
+from graphc.origin import made_for
 from graphc.reference import flattened, in_structure
 from graphc.rewrite import apply_rules, expanded, rewritten
 from graphc.rules import STABLE
@@ -34,7 +35,9 @@ def differentiate(graph: Graph) -> Graph:
     loss = graph.outputs[0]
     taken = {param for param, _ in graph.updates}
     params = [node for node in trainable(loss) if node not in taken]
-    updates = graph.update_rule(params, gradients(loss, params))
+    found = gradients(loss, params)
+    with made_for(None, "update"):
+        updates = graph.update_rule(params, found)
     return replace(graph, updates=(*graph.updates, *updates), update_rule=None)
 
 
@@ -140,7 +143,7 @@ def _propagate(node: Node, cotangents: dict[Node, Node], active: set[Node]) -> N
     """Adds to the cotangent of each argument what reaches it through `node`."""
     if node.op.grad is None:
         raise NotImplementedError(f"{node.op.name} has no gradient rule")
-    with made_for(node):
+    with made_for(node, "backward"):
         shares = node.op.grad(cotangents[node], node, *node.args, **node.options)
         for arg, share in zip(node.args, shares, strict=True):
             if share is None or arg not in active:

@@ -12,7 +12,8 @@ import numpy as np
 
 from graphc.constants import const, constant_value
 from graphc.graph import Graph
-from graphc.ir import Node, made_for, symbols_in
+from graphc.ir import Node, symbols_in
+from graphc.origin import made_for
 from graphc.rewrite import apply_rules, everywhere, expanded
 from graphc.rules import CHAINS, RULES
 from graphc.sizes import typical
