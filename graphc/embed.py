@@ -27,8 +27,8 @@ from graphc.backend import table
 from graphc.errors import GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, axis_of_each_size, printable
 from graphc.ir import Node
-from graphc.kernel import size_code
 from graphc.runtime.native import UNSUITABLE, Door, Fields, runtime
+from graphc.spelling import size_code
 from graphc.types import TensorType
 
 OWN = ("_", "n_")

@@ -22,18 +22,19 @@ The numeric contract:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from graphc.graph import Graph
+from graphc.graph import Graph, lines_of, names_of, printable, spelled
 from graphc.ir import Node
-from graphc.kinds import Affine, Entry, Extent, Read, Scalar
-from graphc.sizes import Dim, Floor, Shape, Size, evaluate
-from graphc.types import SHORT_NAMES, TensorType
+from graphc.kinds import Fold, Scan, Scatter
+from graphc.sizes import Dim, Shape, evaluate
+from graphc.spelling import number_code
+from graphc.types import TensorType
 
 
 class Role(Enum):
@@ -222,7 +223,7 @@ class Program:
         lines = [f"program {self.graph.name}({', '.join(self.sizes)})"]
         for buffer in self.buffers:
             lines.append(f"  {buffer.role.value} {buffer.label}: {buffer.type}")
-        return "\n".join([*lines, *text(self.body, 1)])
+        return "\n".join([*lines, *text(self.body, notes_of(self.graph), 1)])
 
 
 ALIGNMENT = 64
@@ -284,24 +285,51 @@ def main_loop(kernel: Kernel) -> Loop:
     return [item for item in kernel.body if isinstance(item, Loop)][-1]
 
 
-def text(items: list[Item], depth: int = 0) -> Iterator[str]:
+Notes: TypeAlias = "Mapping[Node, str]"
+
+
+def notes_of(graph: Graph) -> Notes:
+    """What is said of each node where it is computed: `%7 = add(%6, b1)  train.py:8`."""
+    names, where = names_of(graph), lines_of(graph)
+    return {node: printable(f"{names[node]} = {spelled(node, names)}  {where[node]}") for node in graph.nodes}
+
+
+def begins(item: Item) -> bool:
+    """Whether a node's computation begins here: a fold or a scan is several statements."""
+    if isinstance(item, Let):
+        return not (isinstance(item.origin.op.kind, (Fold, Scan)) and item.uses)
+    return isinstance(item, Gemm) or (isinstance(item, Store) and isinstance(item.origin.op.kind, Scatter))
+
+
+def text(items: list[Item], notes: Notes, depth: int = 0) -> Iterator[str]:
     """The items as lines."""
     pad = "  " * depth
     for item in items:
         if isinstance(item, Kernel):
             yield f"{pad}kernel {item.name}"
-            yield from text(item.body, depth + 1)
+            yield from text(item.body, notes, depth + 1)
         elif isinstance(item, Loop):
             yield f"{pad}for {item.index} {'of the tile' if item.tiled else f'< {item.extent}'}:"
-            yield from text(item.body, depth + 1)
+            yield from text(item.body, notes, depth + 1)
         elif isinstance(item, Region):
             yield f"{pad}region {item.name}"
-            yield from text([*item.prelude], depth + 1)
+            yield from text([*item.prelude], notes, depth + 1)
             for strip in item.strips:
                 yield f"{pad}  tiles of {strip.rows} below {strip.extent}:"
-                yield from text(strip.body, depth + 2)
+                yield from text(strip.body, notes, depth + 2)
         else:
-            yield pad + line(item)
+            said = "; ".join(_said(item, notes))
+            yield f"{pad}{line(item)}{'  # ' * bool(said)}{said}"
+
+
+def _said(item: Let | Load | Store | Gemm | Check, notes: Notes) -> Iterator[str]:
+    if isinstance(item, Check):
+        yield item.rule
+    elif begins(item):
+        yield notes[item.origin]
+    if isinstance(item, Gemm):
+        yield from [] if item.batch is None else [f"{item.batch} products"]
+        yield from [] if item.split is None else [f"of the tile's {item.split}"]
 
 
 def line(item: Let | Load | Store | Gemm | Check) -> str:
@@ -313,11 +341,9 @@ def line(item: Let | Load | Store | Gemm | Check) -> str:
     if isinstance(item, Store):
         return f"{element(item.place, item.index)} = {item.name}"
     if isinstance(item, Check):
-        return f"check {item.condition}  # {item.rule}"
+        return f"check {item.condition}"
     factor = "" if _is_number(item.alpha, 1) else f"{item.alpha} * "
-    each = "" if item.batch is None else f"  # {item.batch} products"
-    each += "" if item.split is None else f"  # of the tile's {item.split}"
-    product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}{each}"
+    product = f"{factor}{matrix(item.a)} @ {matrix(item.b)}"
     if _is_number(item.beta, 0) or _is_number(item.beta, 1):
         return f"gemm {item.out.label} {'+=' if _is_number(item.beta, 1) else '='} {product}"
     return f"gemm {item.out.label} = {item.beta} * {item.out.label} + {product}"
@@ -333,70 +359,3 @@ def element(place: Place, index: tuple[str, ...]) -> str:
 
 def matrix(operand: Operand) -> str:
     return base(operand.place).label + (".T" if operand.transposed else "")
-
-
-# ---- the spelling of scalars ----------------------------------------------------------------------------------------
-
-
-def index_name(level: int) -> str:
-    """The index variable of a loop: i, j, k, l, m, then i5, i6, ..."""
-    return "ijklm"[level] if level < 5 else f"i{level}"
-
-
-def size_code(size: Dim) -> str:
-    """A size as code: the symbol `batch` is the variable `n_batch`."""
-    if not isinstance(size, Size):
-        return str(size)
-    return " + ".join(_term_code(*term) for term in size.terms).replace("+ -", "- ")
-
-
-def _term_code(factors: tuple[str, ...], coefficient: int) -> str:
-    if factors and abs(coefficient) == 1:
-        return "-" * (coefficient < 0) + "*".join(map(_factor_code, factors))
-    return "*".join([str(coefficient), *map(_factor_code, factors)])
-
-
-def _factor_code(factor: str) -> str:
-    return f"(({size_code(factor.size)}) // {factor.by})" if isinstance(factor, Floor) else f"n_{factor}"
-
-
-def constructor(dtype: np.dtype[Any]) -> str:
-    """`f32`: what makes a number of this dtype in emitted code."""
-    return "np.bool_" if dtype.kind == "b" else SHORT_NAMES[dtype.name]
-
-
-def number_code(value: Any, dtype: np.dtype[Any]) -> str:
-    """`f32(0.5)`: a number as code, exactly."""
-    number = dtype.type(value).item()
-    text = repr(number) if np.isfinite(number) else f"np.{number}" if number > 0 or number != number else "-np.inf"
-    return f"{constructor(dtype)}({text})"
-
-
-def code_for(dtype: np.dtype[Any], code: str, wrapping: str | None) -> str:
-    """The code of an op for this dtype."""
-    return wrapping if wrapping is not None and dtype == np.int64 else code
-
-
-def index_code(entry: Entry) -> str:
-    """`i` for the outermost loop's index, `0` for an axis of size 1."""
-    assert not isinstance(entry, (Affine, Read))
-    return "0" if entry is None else index_name(entry)
-
-
-def affine_code(start: Dim, step: int, inner: str) -> str:
-    """`n_time - 1 - 2*i`: the index `start + step * inner` as code."""
-    term = {0: "", 1: f"+ {inner}", -1: f"- {inner}"}.get(step, f"{'-' if step < 0 else '+'} {abs(step)}*{inner}")
-    text = size_code(start) if start != 0 or not term else ""
-    return f"{text} {term}".strip().removeprefix("+ ")
-
-
-def element_code(node: Node, operand_names: Sequence[str]) -> str:
-    """One element of a node as code."""
-    kind = node.op.kind
-    if isinstance(kind, Extent):
-        return f"{constructor(node.dtype)}({size_code(node.options['size'])})"
-    assert isinstance(kind, Scalar)
-    code = code_for(node.dtype, kind.code, kind.wrapping).format(*operand_names, dtype=constructor(node.dtype))
-    # Arithmetic on small integers and on bools is done in 64 bits; its result is not.
-    narrow = node.args[0].dtype == node.dtype and node.dtype.name in ("int32", "uint8", "bool")
-    return f"{constructor(node.dtype)}({code})" if narrow else code

@@ -16,7 +16,7 @@ FLOORS = (
     ("config", "errors", "sizes"),
     ("kinds", "origin", "report", "types"),
     ("ir",),
-    ("arguments", "constants", "graph", "state", "runtime"),
+    ("arguments", "constants", "graph", "spelling", "state", "runtime"),
     ("kernel", "primitives", "reference", "rewrite", "verify"),
     ("ops",),
     ("losses", "nn", "optim", "rules"),

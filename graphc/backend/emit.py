@@ -29,8 +29,7 @@ from graphc.backend.table import (
     rows_of,
     scalar_results,
 )
-from graphc.graph import lines_of, names_of, printable, spelled
-from graphc.ir import Node
+from graphc.graph import printable
 from graphc.kernel import (
     START,
     STOP,
@@ -43,22 +42,22 @@ from graphc.kernel import (
     Let,
     Load,
     Loop,
+    Notes,
     Place,
     Plan,
     Region,
     Role,
     Store,
     base,
-    constructor,
-    index_name,
+    begins,
+    notes_of,
     scalars_read,
     shape_of,
-    size_code,
     variables,
     walk,
 )
-from graphc.kinds import Fold, Scan, Scatter
 from graphc.sizes import Dim, Shape, symbols
+from graphc.spelling import constructor, index_name, size_code
 
 ALONE = 64 * 10_000
 """The price of a region, in 64ths of a nanosecond, up to which the calling thread runs it alone."""
@@ -67,8 +66,6 @@ FEW = 8
 """The most steps of an inner loop that is compiled as copies of its body (`few`), so that the loop around it runs in
 vector lanes: LLVM brings up to eight interleaved columns together. A whole step of 4-32-3, batch 32, takes 1.1 µs so
 instead of 1.8."""
-
-Notes = Mapping[Node, str]
 
 
 @dataclass
@@ -103,11 +100,7 @@ class Names:
 
 def emit(plan: Plan) -> str:
     """The text of the module."""
-    graph = plan.program.graph
-    numbered = names_of(graph)
-    where = lines_of(graph)
-    notes = {node: printable(f"{numbered[node]} = {spelled(node, numbered)}  {where[node]}") for node in graph.nodes}
-    names, body = Names(plan), plan.program.body
+    names, notes, body = Names(plan), notes_of(plan.program.graph), plan.program.body
     top_scalars = {each.name for each in body if isinstance(each, (Let, Load))}
     read_at = _readers(body)
     results = {item: _results(item, read_at, at) for at, item in enumerate(body) if isinstance(item, Kernel)}
@@ -339,21 +332,17 @@ def _lines(item: Item, names: Names, notes: Notes) -> Iterator[str]:
         for each in item.body:
             yield from ("    " + line for line in _lines(each, names, notes))
     elif isinstance(item, Let):
-        code = f"{item.name} = {item.code}"
-        # A fold or a scan is several statements; the note stands at its start.
-        repeated = isinstance(item.origin.op.kind, (Fold, Scan)) and item.uses
-        yield code if repeated else _noted(code, item.origin, notes)
+        yield _noted(f"{item.name} = {item.code}", item, notes)
     elif isinstance(item, Load):
         yield f"{item.name} = {names.element(item.place, item.index)}"
     elif isinstance(item, Store):
-        code = f"{names.element(item.place, item.index)} = {item.name}"
-        yield _noted(code, item.origin, notes) if isinstance(item.origin.op.kind, Scatter) else code
+        yield _noted(f"{names.element(item.place, item.index)} = {item.name}", item, notes)
     elif isinstance(item, Gemm) and item.batch is not None:
         bounds = f"{START}, {STOP}" if item.split else size_code(item.batch)
-        yield _noted(f"for b in range({bounds}):", item.origin, notes)
+        yield _noted(f"for b in range({bounds}):", item, notes)
         yield f"    {_gemm(item, names)}"
     elif isinstance(item, Gemm):
-        yield _noted(_gemm(item, names), item.origin, notes)
+        yield _noted(_gemm(item, names), item, notes)
     elif isinstance(item, Check):
         yield printable(f"if not {item.condition}:  # {item.rule}")
         yield f"    return {FIRST_GUARD + item.number}"
@@ -368,8 +357,8 @@ def _range(loop: Loop) -> str:
     return f"{'few' if short and innermost else 'range'}({size_code(loop.extent)})"
 
 
-def _noted(code: str, origin: Node, notes: Notes) -> str:
-    return f"{code}  # {notes[origin]}"
+def _noted(code: str, item: Let | Store | Gemm, notes: Notes) -> str:
+    return f"{code}  # {notes[item.origin]}" if begins(item) else code
 
 
 def _gemm(item: Gemm, names: Names) -> str:

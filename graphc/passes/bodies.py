@@ -23,11 +23,7 @@ from graphc.kernel import (
     Program,
     Role,
     Store,
-    affine_code,
     base,
-    element_code,
-    index_code,
-    number_code,
     variables,
     walk,
 )
@@ -52,6 +48,7 @@ from graphc.passes.cone import (
     operands,
 )
 from graphc.sizes import Shape
+from graphc.spelling import affine_code, element_code, index_code, number_code
 from graphc.types import symbols_of
 
 

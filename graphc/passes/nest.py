@@ -11,24 +11,7 @@ from collections.abc import Mapping, Sequence
 from graphc import config
 from graphc.graph import Graph, Guard
 from graphc.ir import Node
-from graphc.kernel import (
-    Check,
-    Gemm,
-    Item,
-    Kernel,
-    Let,
-    Load,
-    Loop,
-    Operand,
-    Store,
-    code_for,
-    constructor,
-    element_code,
-    index_code,
-    index_name,
-    main_loop,
-    number_code,
-)
+from graphc.kernel import Check, Gemm, Item, Kernel, Let, Load, Loop, Operand, Store, main_loop
 from graphc.kinds import (
     Fold,
     Index,
@@ -53,6 +36,7 @@ from graphc.passes.cone import (
     pieces,
 )
 from graphc.sizes import Dim, Shape
+from graphc.spelling import code_for, constructor, element_code, index_code, index_name, number_code
 
 
 class Nest(Bodies):

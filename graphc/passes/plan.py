@@ -10,26 +10,11 @@ import functools
 from collections.abc import Callable
 from typing import TypeAlias
 
-from graphc.kernel import (
-    Alias,
-    Buffer,
-    Gemm,
-    Item,
-    Kernel,
-    Load,
-    Loop,
-    Plan,
-    Program,
-    Region,
-    Role,
-    Store,
-    base,
-    index_code,
-    walk,
-)
+from graphc.kernel import Alias, Buffer, Gemm, Item, Kernel, Load, Loop, Plan, Program, Region, Role, Store, base, walk
 from graphc.passes.cone import natural
 from graphc.passes.rows import stays_in_its_rows
 from graphc.sizes import Dim, product, typical, upper_bound
+from graphc.spelling import index_code
 
 APART = 256
 """Bytes of a row that may be overwritten right before the next one is read: a vector that is loaded across the end of

@@ -27,10 +27,7 @@ from graphc.kernel import (
     Role,
     Store,
     base,
-    code_for,
-    index_name,
     main_loop,
-    number_code,
     scalars_read,
     shape_of,
     variables,
@@ -38,6 +35,7 @@ from graphc.kernel import (
 )
 from graphc.kinds import Fold, Scalar
 from graphc.sizes import Dim, Shape, product
+from graphc.spelling import code_for, index_name, number_code
 from graphc.types import TensorType
 
 
