@@ -17,6 +17,7 @@ import graphc as gc
 from graphc.__main__ import main
 from graphc.backend import build, imports
 from graphc.runtime import cache, native
+from graphc.runtime.products import product
 
 ENTRY = cache.Entry(b"machine code" * 50, "step", "define i32 @step()")
 
@@ -25,7 +26,7 @@ ENTRY = cache.Entry(b"machine code" * 50, "step", "define i32 @step()")
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of this test's own, for steps alone: what runs beneath them is there."""
     native.runtime()
-    native.product("graphc_sgemm")
+    product("graphc_sgemm")
     folder = tmp_path / "cache"
     monkeypatch.setenv("GRAPHC_CACHE_DIR", str(folder))
     monkeypatch.setattr(cache, "_warned", set())
@@ -157,11 +158,12 @@ def test_a_second_process_needs_no_numba(place: Path, request: pytest.FixtureReq
 
 BENEATH = """
 from graphc.runtime import native
+from graphc.runtime.products import product
 from llvmlite import binding
 compiled = []
 emit = binding.TargetMachine.emit_object
 binding.TargetMachine.emit_object = lambda *args: compiled.append(args) or emit(*args)
-native.runtime(), native.product("graphc_sgemm")
+native.runtime(), product("graphc_sgemm")
 print(len(compiled))
 """
 
