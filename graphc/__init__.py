@@ -14,6 +14,7 @@ from graphc.errors import (
 )
 from graphc.function import Function as Function
 from graphc.gradcheck import check_gradient as check_gradient
+from graphc.inspect.parse import parse as parse
 from graphc.ir import Node as Node
 from graphc.losses import (
     binary_cross_entropy as binary_cross_entropy,

@@ -2,11 +2,15 @@
 
 One node a line, typed, numbered in topological order, the user's names kept and the user's line behind it:
 
-    graph  := "graph" name "(" inputs ";" params ")" line* "return" values update* guard*
-    line   := "%"n "=" op "(" operands, attrs ")" ":" type "#" file ":" line
-    update := param "<-" value                   simultaneous, after every value has been read
-    guard  := "guard" value "#" what it ensures      all hold before any param changes
-    need   := "need" rule                            of symbolic sizes: holds before anything is read
+    graph   := "graph" name "(" inputs ";" params ")" line* "return" values update* guard* need*
+    line    := "%"n "=" (op "(" operands, attrs ")" | "const([" literal "])") ":" type "#" file ":" line
+    operand := "%"n | name | literal ":" dtype         of a scalar; f32, i64 and bool are left out
+    literal := numbers | "hex" their bytes in memory   where they are many, or a NaN has bits of its own
+    update  := param "<-" value                        simultaneous, after every value has been read
+    guard   := "guard" value "#" what it ensures       all hold before any param changes
+    need    := "need" size ">= 0" "#" rule "#" line    of symbolic sizes: holds before anything is read
+
+A name that could be taken for something else stands in quotes, as a Python string. `inspect/parse.py` reads it back.
 """
 
 from __future__ import annotations
@@ -113,15 +117,29 @@ def axis_of_each_size(inputs: Sequence[Node]) -> dict[str, tuple[int, int]]:
 
 def names_of(graph: Graph) -> dict[Node, str]:
     """The text's name for each node: the user's for inputs and params, the value of a scalar constant, else %n."""
-    names: dict[Node, str] = {node: printable(str(node.name)) for node in (*graph.inputs, *graph.params)}
+    names: dict[Node, str] = {node: quoted(str(node.name)) for node in (*graph.inputs, *graph.params)}
     number = 0
     for node in graph.nodes:
         if is_numbered(node):
             names[node] = f"%{number}"
             number += 1
         elif node not in names:
-            names[node] = str(node.options["literal"])
+            names[node] = exact(node)
     return names
+
+
+def quoted(name: str) -> str:
+    """A user's name: as it is if it looks like nothing else, otherwise as a Python string."""
+    plain = name not in ("nan", "inf", "True", "False") and all(part.isidentifier() for part in name.split("."))
+    return name if plain else repr(name)
+
+
+def exact(node: Node) -> str:
+    """A constant's value; where it would be lost, the dtype of a scalar."""
+    values = node.options["literal"].array.flat[:17]
+    few = len(values) < 17 and all(v == v or v.tobytes() == type(v)(np.nan).tobytes() for v in values)
+    text = ", ".join(map(str, values)) if few else f"hex'{node.options['literal'].data.hex()}'"
+    return text if node.shape or str(node.type) in ("f32", "i64", "bool") else f"{text}:{node.type}"
 
 
 def printable(text: str) -> str:
@@ -154,19 +172,23 @@ def lines_of(graph: Graph) -> dict[Node, str]:
 def _lines(graph: Graph) -> Iterator[str]:
     names, lines = names_of(graph), lines_of(graph)
     inputs, params = (", ".join(f"{names[n]}: {n.type}" for n in group) for group in (graph.inputs, graph.params))
-    yield f"graph {graph.name}({inputs}{'; ' + params if params else ''})"
-    rows = [(f"  {names[n]} = {spelled(n, names)}", str(n.type), lines[n]) for n in graph.nodes if is_numbered(n)]
-    wide = max((len(text) for text, _, _ in rows), default=0)
+    yield f"graph {quoted(graph.name)}({inputs}{'; ' + params if params else ''})"
+    rows = [(f"  {names[n]} = {_right(n, names)}", str(n.type), lines[n]) for n in graph.nodes if is_numbered(n)]
+    wide = max((len(text) for text, _, _ in rows if len(text) < 120), default=0)
     wide_type = max((len(text) for _, text, _ in rows), default=0)
     for text, type_text, where in rows:
-        yield f"{text:<{wide}} : {type_text:<{wide_type}}  # {where}"
+        yield f"{text:<{wide}} : {type_text:<{wide_type}}  # {printable(where)}"
     yield f"  return {', '.join(names[n] for n in graph.outputs)}"
     for param, value in graph.updates:
         yield f"  {names[param]} <- {names[value]}"
     for guard in graph.guards:
-        yield f"  guard {names[guard.condition]}  # {guard.rule}"
+        yield f"  guard {names[guard.condition]}  # {printable(guard.rule)}"
     for need, where in graph.needs:
-        yield f"  need {need.rule}  # {where}"
+        yield f"  need {need.size} >= 0  # {printable(need.rule)}  # {printable(where)}"
+
+
+def _right(node: Node, names: dict[Node, str]) -> str:
+    return f"const([{exact(node)}])" if isinstance(node.op.kind, Constant) else spelled(node, names)
 
 
 def spelled(node: Node, names: dict[Node, str]) -> str:
@@ -179,7 +201,7 @@ def spelled_attr(value: Any) -> str:
     if isinstance(value, np.dtype):
         return str(value.name)
     if callable(value):
-        return str(getattr(value, "__name__", type(value).__name__))
+        return printable(str(getattr(value, "__name__", type(value).__name__)))
     if isinstance(value, tuple):
         return f"({', '.join(map(spelled_attr, value))}{',' * (len(value) == 1)})"
     return repr(value) if isinstance(value, str) else str(value)
