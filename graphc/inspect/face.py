@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc.backend.build import Interpreted, Machine
 from graphc.explain import report_of
+from graphc.inspect.diff import diff
 from graphc.kernel import Gemm, Kernel, Plan, walk
 from graphc.report import Report, Stages
 
@@ -34,3 +35,11 @@ class Inspected:
     def report(self) -> Report:
         """What the compiler did and why, and how long it took: print it, or read its attributes."""
         return report_of(self._plan, self._seconds, self._code.told, self.threads, self._why_threads)
+
+    def diff(self, before: str, after: str) -> str:
+        """What has changed from one stage to another, as text: `print(f.diff("simplify", "fold"))`.
+
+        Two graphs, two programs, or the last graph and a program, where each line of the graph stands under the kernel
+        that computes it. InputError for other stages.
+        """
+        return diff(self._passed, [*self.stages], before, after)
