@@ -26,6 +26,7 @@ from graphc.backend.table import (
 )
 from graphc.errors import GraphcError, InputError
 from graphc.graph import Graph, axis_of_each_size
+from graphc.inspect.dump import tell
 from graphc.inspect.face import Inspected
 from graphc.inspect.failure import check_sizes, guard_error
 from graphc.ir import Node
@@ -77,6 +78,7 @@ class Function(Inspected):
         self._njit: Callable[..., Any] | None = None
         self._measured: dict[tuple[Node, ...], Function] = {}
         self._bind_memory()
+        tell(self)
 
     def _bind_memory(self) -> None:
         """The table that the step works on, and the doors to it; the arena follows at the first call."""

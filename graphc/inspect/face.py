@@ -7,6 +7,7 @@ from typing import Any
 
 from graphc.backend.build import Interpreted, Machine
 from graphc.explain import report_of
+from graphc.graph import Graph
 from graphc.inspect.diff import diff
 from graphc.kernel import Gemm, Kernel, Plan, walk
 from graphc.report import Report, Stages
@@ -17,6 +18,7 @@ class Inspected:
 
     stages: Stages
     threads: int
+    _graph: Graph
     _plan: Plan
     _code: Machine | Interpreted
     _passed: Mapping[str, Any]
