@@ -9,6 +9,8 @@ from graphc.backend.build import Interpreted, Machine
 from graphc.explain import report_of
 from graphc.graph import Graph
 from graphc.inspect.diff import diff
+from graphc.inspect.export import dot, mermaid
+from graphc.inspect.stages import graph_at
 from graphc.kernel import Gemm, Kernel, Plan, walk
 from graphc.report import Report, Stages
 
@@ -23,6 +25,7 @@ class Inspected:
     _code: Machine | Interpreted
     _passed: Mapping[str, Any]
     _seconds: Mapping[str, float]
+    _measured: Mapping[Any, Any]
     _why_threads: str
 
     def __str__(self) -> str:
@@ -45,3 +48,11 @@ class Inspected:
         that computes it. InputError for other stages.
         """
         return diff(self._passed, [*self.stages], before, after)
+
+    def to_dot(self, stage: str = "graph") -> str:
+        """The graph of a stage in Graphviz's language: `dot -Tsvg`. InputError if that stage is no graph."""
+        return dot(graph_at(self._passed, self.stages, stage))
+
+    def to_mermaid(self, stage: str = "graph") -> str:
+        """The graph of a stage as a Mermaid flowchart, which GitHub draws. InputError if that stage is no graph."""
+        return mermaid(graph_at(self._passed, self.stages, stage))
