@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from graphc.fuzz import examine
+from graphc.inspect import show
 from graphc.runtime import cache
 
 Arguments = argparse.Namespace
@@ -85,6 +86,7 @@ def _cache(arguments: Arguments) -> int:
 
 
 COMMANDS = {
+    "show": Command("a step that a script compiles, at any stage", show.options, show.show),
     "cache": Command("compiled steps on disk", _cache_options, _cache),
     "fuzz": Command("look for wrong programs with random graphs", _fuzz_options, _fuzz),
     "bench": Command("graphc beside its peers: race, sweep, compile or stability", _bench_options, _bench, False),
