@@ -1,15 +1,15 @@
 """What a pass has changed: two stages of a step, compared.
 
 Two graphs are compared by their nodes, which are the same objects in both, so that another number of an unchanged node
-is no difference. Two programs are compared as texts, whatever their indentation: a loop that moves into a region is no
-other loop. From a graph to its program nothing stays alike: there each line of the graph stands under the kernel that
-computes it.
+is no difference; nor is it one to read what took an operand's place. Two programs are compared as texts, whatever their
+indentation: a loop that moves into a region is no other loop. From a graph to its program nothing stays alike; there
+each line of the graph stands under the kernel that computes it.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ LEAVES, RESULTS = Group("inputs and params"), Group("results and checks")
 
 @dataclass(frozen=True)
 class Change:
-    """A line that is gone (-) or new (+); `nodes` are those that it names.
+    """A line that is gone (-) or new (+): that of a node, or what a graph ends with. `nodes` are those that it names.
 
     place: how far down in its graph it stands, from 0 to 1.
     """
@@ -88,36 +88,36 @@ class Change:
     text: str
     type: str
     nodes: tuple[Node, ...]
-    place: float
+    place: float = 0
+    node: Node | None = None
 
 
 class Side:
     """A stage's graph, and how it is written."""
 
     def __init__(self, stage: str, graph: Graph) -> None:
-        self.stage, self.graph, self.names = stage, graph, names_of(graph)
-        self.numbered = [node for node in graph.nodes if is_numbered(node)]
+        self.stage, self.graph, self.nodes = stage, graph, graph.nodes
+        self.names, self.lines = names_of(graph), lines_of(graph)
+        self.numbered = [node for node in self.nodes if is_numbered(node)]
         self._updated: dict[Node, Node] = {}
         for param, value in reversed(graph.updates):  # the order of the text
             for node in toposort([value]):
                 if node.phase == "update":
                     self._updated.setdefault(node, param)
-        self.groups = in_this_graph(graph.nodes, self._group)
-        self.ends = dict(self._ends())
+        self.groups = in_this_graph(self.nodes, self._group)
 
     def row(self, node: Node) -> tuple[str, str]:
         """A node's line, and its type."""
         return f"{self.names[node]} = {spelled(node, self.names)}", str(node.type)
 
-    def changes(self, mark: str, other: Side) -> Iterator[tuple[Group, Change]]:
-        """The lines that the other side has not."""
-        kept = set(other.numbered)
+    def changes(self, mark: str, kept: Container[Node], ends: Container[Hashable]) -> Iterator[tuple[Group, Change]]:
+        """The lines of all nodes but `kept`, and what the graph ends with but `ends`."""
         for at, node in enumerate(self.numbered):
             if node not in kept:
-                yield self.groups[node], Change(mark, *self.row(node), node.args, at / len(self.numbered))
-        for key, (group, text, nodes) in self.ends.items():
-            if key not in other.ends:
-                yield group, Change(mark, text, "", nodes, 0)
+                yield self.groups[node], Change(mark, *self.row(node), node.args, at / len(self.numbered), node)
+        for key, (group, text, nodes) in self.ends({}).items():
+            if key not in ends:
+                yield group, Change(mark, text, "", nodes)
 
     def _group(self, node: Node) -> Group:
         """What a node was made for."""
@@ -127,36 +127,85 @@ class Side:
         what = "" if node.phase == "forward" else f", {node.phase}"
         return Group(f"{printable(source.where)}  {source.op.name}{what}", source)
 
-    def _ends(self) -> Iterator[tuple[Hashable, tuple[Group, str, tuple[Node, ...]]]]:
-        """What is no node's line: its identity, where it is shown, its text and the nodes that it names."""
+    def ends(self, instead: Mapping[Node, Node]) -> dict[Hashable, tuple[Group, str, tuple[Node, ...]]]:
+        """What is no node's line: where it is shown, its text and the nodes that it names.
+
+        The keys are what it says, with other nodes `instead` of some.
+        """
         graph, names = self.graph, self.names
+        found: dict[Hashable, tuple[Group, str, tuple[Node, ...]]] = {}
         for leaf in (*graph.inputs, *graph.params):
             kind = "input" if leaf in graph.inputs else "param"
-            yield ("leaf", leaf), (LEAVES, f"{kind} {names[leaf]}: {leaf.type}", ())
+            found["leaf", leaf] = (LEAVES, f"{kind} {names[leaf]}: {leaf.type}", ())
         returned = ", ".join(names[each] for each in graph.outputs)
-        yield ("return", graph.outputs), (RESULTS, f"return {returned}", graph.outputs)
+        outputs = tuple(instead.get(each, each) for each in graph.outputs)
+        found["return", outputs] = (RESULTS, f"return {returned}", graph.outputs)
         for param, value in graph.updates:
-            text = f"{names[param]} <- {names[value]}"
             group = Group(f"next value of {names[self._updated.get(value, param)]}")
-            yield ("update", param, value), (group, text, (value,))
+            text = f"{names[param]} <- {names[value]}"
+            found["update", param, instead.get(value, value)] = (group, text, (value,))
         for guard in graph.guards:
             text = f"guard {names[guard.condition]}  # {printable(guard.rule)}"
-            yield ("guard", guard.condition, guard.rule), (RESULTS, text, (guard.condition,))
+            key = ("guard", instead.get(guard.condition, guard.condition), guard.rule)
+            found[key] = (RESULTS, text, (guard.condition,))
+        return found
+
+
+def _counterparts(before: Side, after: Side) -> tuple[dict[Node, Node], dict[Node, Node]]:
+    """For nodes before, the node after that is the same but for its number; and the node that took its place.
+
+    A node may take another's place if it was made for the same expression, by the same op with the same attrs, of the
+    same type; it has some of the same operands, or no one else comes into question. It is the same if all its operands
+    are, or took the place of the others.
+    """
+    left = set(after.nodes)
+    same = {node: node for node in before.nodes if node in left}
+    instead, taken = dict(same), set[Node]()
+    old, new = (_by_form(side, [node for node in side.numbered if node not in same]) for side in (before, after))
+    for node in (node for node in before.numbered if node not in same):
+        form = _form(before, node)
+        others = [each for each in new.get(form, ()) if each not in taken]
+        shared = [sum(instead.get(a) is b for a, b in zip(node.args, each.args, strict=False)) for each in others]
+        most = max(shared, default=0)
+        if others and (most or len(old[form]) == len(new[form]) == 1):
+            instead[node] = others[shared.index(most)]
+            taken.add(instead[node])
+            if most == len(node.args) == len(instead[node].args):
+                same[node] = instead[node]
+    return same, instead
+
+
+def _form(side: Side, node: Node) -> Hashable:
+    return side.groups[node], node.op, node.attrs, node.type
+
+
+def _by_form(side: Side, nodes: Sequence[Node]) -> dict[Hashable, list[Node]]:
+    found: dict[Hashable, list[Node]] = {}
+    for node in nodes:
+        found.setdefault(_form(side, node), []).append(node)
+    return found
 
 
 def _graphs(before: Side, after: Side) -> Iterator[str]:
     """The lines that are gone, or new, under the user's expressions that they come from."""
+    same, instead = _counterparts(before, after)
     groups: dict[Group, list[Change]] = {}
-    for group, change in (*before.changes("-", after), *after.changes("+", before)):
+    gone = before.changes("-", same, _kept_ends(before, after, instead))
+    new = after.changes("+", set(same.values()), before.ends(instead))
+    for group, change in (*gone, *new):
         groups.setdefault(group, []).append(change)
     marks = [change.mark for changes in groups.values() for change in changes]
-    same = len(before.numbered) + len(before.ends) - marks.count("-")
-    yield _headline(before.stage, after.stage, marks.count("-"), marks.count("+"), same)
-    known = set(before.numbered) & set(after.numbered)
+    unchanged = len(before.numbered) + len(before.ends({})) - marks.count("-")
+    yield _headline(before.stage, after.stage, marks.count("-"), marks.count("+"), unchanged)
+    shown: set[Node] = set()
     for group in sorted(groups, key=lambda each: _place(each, groups[each])):
-        named = dict.fromkeys(node for change in groups[group] for node in change.nodes if node in known)
-        yield from ["", group.title, *_rows(groups[group], list(named), before, after)]
-        known.difference_update(named)
+        yield from ["", group.title, *_rows(_paired(groups[group], instead), same, before, after, shown)]
+
+
+def _kept_ends(before: Side, after: Side, instead: Mapping[Node, Node]) -> set[Hashable]:
+    """The ends before that say the same after, by their keys before."""
+    kept = after.ends({})
+    return {own for own, key in zip(before.ends({}), before.ends(instead), strict=True) if key in kept}
 
 
 def _place(group: Group, changes: Sequence[Change]) -> tuple[bool, float]:
@@ -165,13 +214,36 @@ def _place(group: Group, changes: Sequence[Change]) -> tuple[bool, float]:
     return group == RESULTS, max(places) if group.source is None else min(places)
 
 
-def _rows(changes: Sequence[Change], named: Sequence[Node], before: Side, after: Side) -> Iterator[str]:
-    """The changes of one group, after the unchanged lines that they name."""
+def _paired(changes: Sequence[Change], instead: Mapping[Node, Node]) -> list[Change]:
+    """The changes of one group, each new line behind the one whose place it took; else the old before the new."""
+    old, new = ([change for change in changes if change.mark == mark] for mark in "-+")
+    result: list[Change] = []
+    for change in old:
+        follower = None if change.node is None else instead.get(change.node)
+        at = next((at for at, each in enumerate(new) if each.node is follower), None) if follower is not None else None
+        if at is not None:
+            result += [*new[:at], change, new[at]]
+            del new[: at + 1]
+        else:
+            result.append(change)
+    return [*result, *new]
+
+
+def _rows(
+    changes: Sequence[Change], same: Mapping[Node, Node], before: Side, after: Side, shown: set[Node]
+) -> Iterator[str]:
+    """The changes of one group, after the unchanged lines that they name, unless these were `shown` before."""
+    old = {after_node: node for node, after_node in same.items() if is_numbered(node)}
     rows: list[tuple[str, str, str]] = []
-    for node in named:
-        moved = "" if before.names[node] == after.names[node] else f"  ({after.names[node]} in {after.stage})"
-        text, type_text = before.row(node)
-        rows.append(("    " + text, type_text, moved))
+    for change in changes:
+        for node in change.nodes:
+            named = node if change.mark == "-" and node in same else old.get(node) if change.mark == "+" else None
+            if named is not None and is_numbered(named) and named not in shown:
+                shown.add(named)
+                number = after.names[same[named]]
+                moved = "" if before.names[named] == number else f"  ({number} in {after.stage})"
+                text, type_text = before.row(named)
+                rows.append(("    " + text, type_text, moved))
     rows += [(f"  {change.mark} {change.text}", change.type, "") for change in changes]
     wide = max((len(text) for text, type_text, _ in rows if type_text and len(text) <= LONGEST), default=0)
     for text, type_text, moved in rows:
@@ -226,8 +298,7 @@ def _computed(items: list[Item]) -> set[Node]:
 
 def _lines(side: Side, nodes: Sequence[Node], seen: set[Node]) -> Iterator[str]:
     """The nodes' lines; those that another kernel computes too say so."""
-    lines = lines_of(side.graph)
-    rows = [(*side.row(node), f"{printable(lines[node])}{', again' * (node in seen)}") for node in nodes]
+    rows = [(*side.row(node), f"{printable(side.lines[node])}{', again' * (node in seen)}") for node in nodes]
     wide = max((len(text) for text, _, _ in rows if len(text) <= LONGEST), default=0)
     wide_type = max(len(type_text) for _, type_text, _ in rows)
     for text, type_text, where in rows:
