@@ -1,9 +1,12 @@
 """graphc: a symbolic graph becomes one native training step. Public names, no logic."""
 
+from typing import TYPE_CHECKING
+
 from graphc import nn as nn
 from graphc.compiler import compile as compile
 from graphc.constants import const as const
 from graphc.errors import (
+    CompilerError as CompilerError,
     DtypeError as DtypeError,
     GradientError as GradientError,
     GraphcError as GraphcError,
@@ -186,9 +189,15 @@ from graphc.ops.softmax import (
 from graphc.optim import SGD as SGD, Optimizer as Optimizer
 from graphc.passes.differentiate import grad as grad
 from graphc.reference import evaluate as evaluate
+from graphc.nearest import no_attribute as _no_attribute
 from graphc.state import Param as Param, input as input, param as param
 from graphc.training.history import History as History
 from graphc.training.stopping import EarlyStopping as EarlyStopping
 
 abs = absolute
 __version__ = "0.1.0"
+
+if not TYPE_CHECKING:  # a checker says itself what is missing
+
+    def __getattr__(name):
+        raise _no_attribute(name, globals())

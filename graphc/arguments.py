@@ -9,6 +9,8 @@ import numpy as np
 
 from graphc.errors import InputError
 from graphc.ir import Node
+from graphc.remedies import remedy_of_array
+from graphc.nearest import did_you_mean
 
 Array = np.ndarray[Any, Any]
 
@@ -32,6 +34,7 @@ def fitting(node: Node, value: Any) -> Array:
     if array.ndim != node.ndim:
         raise InputError(
             f"input {node.name} wants {node.type}, got {array.ndim} axes: shape {array.shape} ({node.where})"
+            f"{remedy_of_array(node, array)}"
         )
     if hasattr(value, "dtype"):
         fits = np.can_cast(array.dtype, node.dtype, "safe")
@@ -55,7 +58,8 @@ def in_order(name: str, inputs: Sequence[Node], args: Sequence[Any], kwargs: Map
     given = dict(zip(names, args, strict=False))
     for key, value in kwargs.items():
         if key not in names:
-            raise InputError(f"{name} has no input {key!r}; its inputs are {', '.join(names)}")
+            near = did_you_mean(key, names)
+            raise InputError(f"{name} has no input {key!r}; its inputs are {', '.join(names)}{near}")
         if key in given:
             raise InputError(f"input {key} is given twice")
         given[key] = value

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class GraphcError(Exception):
-    """The root of every error that graphc raises on purpose."""
+    """The root of every error that graphc raises on purpose.
+
+    history: of an error that ended `f.fit`, the History of what was done until then.
+    """
+
+    history: Any = None
 
 
 class ShapeError(GraphcError, ValueError):
@@ -30,6 +37,10 @@ class InputError(GraphcError, ValueError):
 
 class NonFiniteError(GraphcError, ArithmeticError):
     """A loss that is NaN or infinite; the params are as they were before the call."""
+
+
+class CompilerError(GraphcError):
+    """A step that graphc emitted but that does not compile: a bug in graphc; the message says how to report it."""
 
 
 class GradientError(GraphcError, AssertionError):

@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from graphc.errors import GraphcError
+from graphc.explained import check_call, describe as describe, explained
 from graphc.kinds import Composite, Kind, Stored
 from graphc.origin import Phase, made_for, made_now, user_line
 from graphc.sizes import Dim, Shape, Size, symbols
@@ -93,15 +94,14 @@ class Op:
         object.__setattr__(self, "__name__", self.name)
 
     def __call__(self, *operands: Operand, **options: Any) -> Node:
-        args: tuple[Node, ...] = tuple(a for a in operands if isinstance(a, Node))
         try:
             bound = self.bind(*operands, **options)
-            if isinstance(bound, Node):
-                return bound
-            args, attrs = bound
-            return make(self, args, attrs)
+            return bound if isinstance(bound, Node) else make(self, *bound)
         except GraphcError as error:
-            raise _explained(self, args, error) from None
+            raise explained(error, self.name, self, operands, options) from None
+        except TypeError:
+            check_call(self.name, self, operands, options)
+            raise
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -110,22 +110,6 @@ class Op:
 OPS: dict[str, Op] = {}
 METHODS: dict[str, Callable[..., Node]] = {}
 """Functions over ops that a node's operators and methods call; like the ops, they are defined above this floor."""
-
-
-_EXPLAINED = "  in "
-
-
-def _explained(op: Op, args: tuple[Node, ...], error: GraphcError) -> GraphcError:
-    """`error` with the op, each operand's name, type and line, and the line that asked for the op."""
-    if _EXPLAINED in str(error):
-        return error
-    lines = [f"{op.name}: {error}", *(f"  {describe(arg)}" for arg in args), f"{_EXPLAINED}{op.name} at {user_line()}"]
-    return type(error)("\n".join(lines))
-
-
-def describe(node: Node) -> str:
-    """`W1: f32[784,512], param, train.py:5`."""
-    return f"{node.name or 'operand'}: {node.type}, {node.op.name}, {node.where}"
 
 
 # ---- nodes ----------------------------------------------------------------------------------------------------------
@@ -289,6 +273,9 @@ class Node:
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Node:
         return OPS["min"](self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Node:
+        return OPS["argmax"](self, axis=axis, keepdims=keepdims)
 
     def reshape(self, *shape: Any) -> Node:
         return OPS["reshape"](self, shape[0] if len(shape) == 1 else shape)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from graphc.constants import as_node, cast
 from graphc.errors import DtypeError, ShapeError
-from graphc.ir import Node, Operand, describe
+from graphc.explained import teaching
+from graphc.ir import Node, Operand
 from graphc.ops.arithmetic import absolute, negative
 from graphc.ops.choice import where
 from graphc.ops.functions import log
@@ -21,48 +22,54 @@ from graphc.ops.softmax import log_softmax
 # ---- of numbers -----------------------------------------------------------------------------------------------------
 
 
+@teaching
 def mse(prediction: Operand, target: Operand, weights: Operand = None) -> Node:
     """The mean squared error over all elements; the shapes must be equal."""
-    p, t = _pair("mse", prediction, target)
+    p, t = _pair(prediction, target)
     difference = p - t
-    return _mean("mse", difference * difference, weights)
+    return _mean(difference * difference, weights)
 
 
+@teaching
 def mae(prediction: Operand, target: Operand, weights: Operand = None) -> Node:
     """The mean absolute error over all elements; the shapes must be equal."""
-    p, t = _pair("mae", prediction, target)
-    return _mean("mae", absolute(p - t), weights)
+    p, t = _pair(prediction, target)
+    return _mean(absolute(p - t), weights)
 
 
+@teaching
 def huber(prediction: Operand, target: Operand, delta: float = 1.0, weights: Operand = None) -> Node:
     """The mean of `d**2 / 2` for errors d up to delta, of `delta * (|d| - delta/2)` beyond (Huber 1964)."""
     if not delta > 0:
         raise ValueError(f"huber: delta is positive, got {delta}")
-    p, t = _pair("huber", prediction, target)
+    p, t = _pair(prediction, target)
     error = absolute(p - t)
-    return _mean("huber", where(error <= delta, 0.5 * error * error, delta * (error - 0.5 * delta)), weights)
+    return _mean(where(error <= delta, 0.5 * error * error, delta * (error - 0.5 * delta)), weights)
 
 
 # ---- of yes and no --------------------------------------------------------------------------------------------------
 
 
+@teaching
 def binary_cross_entropy(probabilities: Operand, target: Operand, weights: Operand = None) -> Node:
     """The mean of `-t log(p) - (1 - t) log(1 - p)` over all elements; the shapes must be equal.
 
     A logarithm is at least -100, as in PyTorch. `binary_cross_entropy(sigmoid(z), t)` is compiled as
     `sigmoid_cross_entropy(z, t)`: finite and exact for any finite z.
     """
-    return _mean("binary_cross_entropy", bernoulli_nll(*_pair("binary_cross_entropy", probabilities, target)), weights)
+    return _mean(bernoulli_nll(*_pair(probabilities, target)), weights)
 
 
+@teaching
 def sigmoid_cross_entropy(logits: Operand, target: Operand, weights: Operand = None) -> Node:
     """`binary_cross_entropy(sigmoid(logits), target)` from the logits: `log(1 + exp(z)) - t z`."""
-    return _mean("sigmoid_cross_entropy", sigmoid_nll(*_pair("sigmoid_cross_entropy", logits, target)), weights)
+    return _mean(sigmoid_nll(*_pair(logits, target)), weights)
 
 
 # ---- of classes -----------------------------------------------------------------------------------------------------
 
 
+@teaching
 def cross_entropy(
     probabilities: Operand, target: Operand, weights: Operand = None, label_smoothing: float = 0.0
 ) -> Node:
@@ -74,23 +81,18 @@ def cross_entropy(
     `cross_entropy(softmax(z), target)` is compiled as `softmax_cross_entropy(z, target)`: finite for any finite logits.
     """
     p, t = as_node(probabilities), as_node(target)
-    if _is_labels("cross_entropy", p, t):
-        each = negative(log(pick(p, t)))
-    else:
-        each = negative(sum(xlogy(cast(t, p.dtype), p), -1))
-    return _mean("cross_entropy", _smoothed(each, log(p), label_smoothing), weights)
+    each = negative(log(pick(p, t)) if _is_labels(p, t) else sum(xlogy(cast(t, p.dtype), p), -1))
+    return _mean(_smoothed(each, log(p), label_smoothing), weights)
 
 
+@teaching
 def softmax_cross_entropy(
     logits: Operand, target: Operand, weights: Operand = None, label_smoothing: float = 0.0
 ) -> Node:
     """`cross_entropy(softmax(logits), target)` from the logits (..., C): log-sum-exp less the target's logit."""
     z, t = as_node(logits), as_node(target)
-    if _is_labels("softmax_cross_entropy", z, t):
-        each = softmax_nll(z, t)
-    else:
-        each = negative(sum(cast(t, z.dtype) * log_softmax(z), -1))
-    return _mean("softmax_cross_entropy", _smoothed(each, log_softmax(z), label_smoothing), weights)
+    each = softmax_nll(z, t) if _is_labels(z, t) else negative(sum(cast(t, z.dtype) * log_softmax(z), -1))
+    return _mean(_smoothed(each, log_softmax(z), label_smoothing), weights)
 
 
 def _smoothed(each: Node, log_p: Node, smoothing: float) -> Node:
@@ -103,35 +105,36 @@ def _smoothed(each: Node, log_p: Node, smoothing: float) -> Node:
 # ---- what a loss may be given ---------------------------------------------------------------------------------------
 
 
-def _pair(loss: str, prediction: Operand, target: Operand) -> tuple[Node, Node]:
+def _pair(prediction: Operand, target: Operand) -> tuple[Node, Node]:
     """Both as floats of the prediction's dtype; their shapes must be equal."""
     p, t = as_node(prediction), as_node(target)
     if p.shape != t.shape:
-        # Broadcasting (batch, 1) against (batch,) would silently compare all pairs.
         raise ShapeError(
-            f"{loss}: prediction and target have the same shape, got\n  {describe(p)}\n  {describe(t)}\n"
-            "  reshape one of them: x.reshape(...)"
+            f"prediction and target have the same shape, got {p.type} and {t.type}; to broadcast (n, 1) against (n,) "
+            "would compare all pairs"
         )
     return p, cast(t, p.dtype)
 
 
-def _is_labels(loss: str, prediction: Node, target: Node) -> bool:
+def _is_labels(prediction: Node, target: Node) -> bool:
     """True for class indices, False for probabilities; an error for anything else."""
-    facts = f"got\n  {describe(prediction)}\n  {describe(target)}"
     if target.shape == prediction.shape[:-1] and prediction.ndim:
         if target.dtype.kind not in "iu":
-            raise DtypeError(f"{loss}: class indices are integers, {facts}\n  cast them: y.astype('int64')")
+            raise DtypeError(f"class indices are integers, got {target.type}")
         return True
     if target.shape != prediction.shape or not prediction.ndim:
-        raise ShapeError(f"{loss}: the target is class indices (...,) or probabilities (..., C) for (..., C), {facts}")
+        raise ShapeError(
+            "the target is class indices (...,) or probabilities (..., C) for a prediction (..., C), "
+            f"got {target.type} for {prediction.type}"
+        )
     return False
 
 
-def _mean(loss: str, each: Node, weights: Operand) -> Node:
+def _mean(each: Node, weights: Operand) -> Node:
     """The mean of what each element or row costs, weighted by sample."""
     if weights is None:
         return mean(each)
     w = as_node(weights)
     if w.shape != each.shape[: w.ndim]:
-        raise ShapeError(f"{loss}: weights have the shape of the first axes of {each.type}, got\n  {describe(w)}")
+        raise ShapeError(f"weights have the shape of the first axes of {each.type}, got {w.type}")
     return mean(reshape(cast(w, each.dtype), (*w.shape, *[1] * (each.ndim - w.ndim))) * each)

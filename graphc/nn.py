@@ -19,6 +19,7 @@ from graphc.ops import activation as activations, functions, index, random, soft
 from graphc.ops.product import dot
 from graphc.reference import flattened, in_structure
 from graphc.rewrite import rewritten
+from graphc.nearest import did_you_mean
 from graphc.state import Initializer, Param, counter, param
 from graphc.types import normal_axes
 
@@ -133,7 +134,8 @@ def _activation(activation: str | Callable[[Node], Node] | None) -> Callable[[No
     if callable(activation):
         return activation
     if activation not in ACTIVATIONS:
-        raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)} or a function, got {activation!r}")
+        near = did_you_mean(activation, ACTIVATIONS)
+        raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)} or a function, got {activation!r}{near}")
     return ACTIVATIONS[activation]
 
 

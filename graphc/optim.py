@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from graphc.constants import cast
+from graphc.explained import teaching
 from graphc.graph import Updates
 from graphc.ir import Node
 from graphc.state import Param
@@ -52,6 +53,7 @@ class SGD(Optimizer):
     (Sutskever et al. 2013) `p = p - lr * (g + momentum * v)`.
     """
 
+    @teaching
     def __init__(self, lr: float, momentum: float = 0.0, nesterov: bool = False, weight_decay: float = 0.0) -> None:
         if not (momentum >= 0 and weight_decay >= 0):
             raise ValueError(f"momentum and weight_decay are not negative, got {momentum}, {weight_decay}")

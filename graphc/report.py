@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from graphc.sizes import Dim, Floor, Size, evaluate
+from graphc.nearest import did_you_mean
 
 
 class Stages(Mapping[str, str]):
@@ -20,6 +21,8 @@ class Stages(Mapping[str, str]):
         self._makers = dict(makers)
 
     def __getitem__(self, stage: str) -> str:
+        if stage not in self._makers:
+            raise KeyError(f"no stage is called {stage!r}, only {', '.join(self)}{did_you_mean(stage, self)}")
         return self._makers[stage]()
 
     def __iter__(self) -> Iterator[str]:

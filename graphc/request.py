@@ -16,6 +16,7 @@ from graphc.optim import Optimizer
 from graphc.origin import made_for
 from graphc.passes.differentiate import check_loss
 from graphc.reference import flattened, needs_of
+from graphc.remedies import remedy_of_update
 from graphc.sizes import Size
 from graphc.state import Param
 from graphc.verify import verify
@@ -117,7 +118,8 @@ def check(graph: Graph) -> None:
         if param.op is not PARAM:
             raise GraphError(f"only params are updated, got\n  {describe(param)}")
         if param.type != value.type:
-            raise GraphError(f"an update has its param's type, got\n  {describe(param)}\n  {describe(value)}")
+            remedy = remedy_of_update(param, value)
+            raise GraphError(f"an update has its param's type, got\n  {describe(param)}\n  {describe(value)}{remedy}")
     _check_sizes(graph)
     verify(graph)
 

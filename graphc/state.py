@@ -12,6 +12,7 @@ import numpy as np
 from graphc.errors import DtypeError, ShapeError
 from graphc.ir import INPUT, PARAM, Node
 from graphc.sizes import Size
+from graphc.nearest import did_you_mean
 from graphc.types import TensorType, shape_of, supported_dtype
 
 Array = np.ndarray[Any, Any]
@@ -150,5 +151,6 @@ def _initializer(init: str | Initializer) -> Initializer:
     if callable(init):
         return init
     if init not in INITIALIZERS:
-        raise ValueError(f"init is one of {', '.join(INITIALIZERS)} or a callable (rng, shape), got {init!r}")
+        near = did_you_mean(init, INITIALIZERS)
+        raise ValueError(f"init is one of {', '.join(INITIALIZERS)} or a callable (rng, shape), got {init!r}{near}")
     return INITIALIZERS[init]

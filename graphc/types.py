@@ -12,6 +12,7 @@ import numpy as np
 
 from graphc.errors import DtypeError, ShapeError
 from graphc.sizes import Dim, Shape, Size, product, symbols
+from graphc.nearest import did_you_mean
 
 SHORT_NAMES = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
 
@@ -47,7 +48,11 @@ class TensorType:
 
 def supported_dtype(dtype: Any) -> np.dtype[Any]:
     """`dtype` as NumPy's; DtypeError where graphc does not compute in it."""
-    found: np.dtype[Any] = np.dtype(dtype)
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except TypeError:
+        near = did_you_mean(dtype, SHORT_NAMES)
+        raise DtypeError(f"no dtype is called {dtype!r}: graphc computes in {', '.join(SHORT_NAMES)}{near}") from None
     if found.name not in SHORT_NAMES:
         remedy = "; cast to float32 first: x.astype('float32')" if found.kind in "fV" else ""
         raise DtypeError(f"dtype {found.name} is not supported: graphc computes in {', '.join(SHORT_NAMES)}{remedy}")

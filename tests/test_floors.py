@@ -13,8 +13,10 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
-    ("config", "errors", "sizes"),
-    ("kinds", "origin", "report", "types"),
+    ("config", "errors", "sizes", "nearest"),
+    ("emitted", "kinds", "origin", "report", "types"),
+    ("remedies",),
+    ("explained",),
     ("ir",),
     ("arguments", "constants", "graph", "spelling", "state", "runtime"),
     ("kernel", "primitives", "reference", "rewrite", "verify"),
@@ -79,9 +81,11 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
             assert ast.unparse(node.value) != "OPS", ast.unparse(node)
 
 
-# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces.
+# Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces; the words of
+# errors.
 LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__")
 LIBRARY += ("embed", "explain", "inspect", "report")
+LIBRARY += ("emitted", "explained", "remedies", "nearest")
 BENEATH = ("primitives", "runtime")
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.constants import as_node, constant_value, promoted
 from graphc.errors import DtypeError
+from graphc.explained import teaching
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.ops.choice import astype, equal, logical_and, logical_or, where
 from graphc.ops.functions import log, sqrt
@@ -165,6 +166,7 @@ rint = elementwise(
 )
 
 
+@teaching
 def round(a: Operand, decimals: int = 0) -> Node:
     """`a` rounded to `decimals` digits after the point (before it if negative), halves to even: NumPy's `round`."""
     node = as_node(a)

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc.constants import as_node, const
 from graphc.errors import ShapeError
+from graphc.explained import teaching
 from graphc.ir import Need, Node, Op, Operand
 from graphc.kinds import Index, View, affine
 from graphc.ops.choice import astype, equal, where
@@ -65,11 +66,13 @@ def _band(shape: Shape, offset: int) -> Node:
     return equal(rows + offset, columns)
 
 
+@teaching
 def diagonal(x: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Node:
     """The elements of `x` at equal positions of two axes, `offset` later on the second; they are the last axis."""
     return diagonal_of_last(moveaxis(x, (axis1, axis2), (-2, -1)), offset=offset)
 
 
+@teaching
 def diag(x: Operand, k: int = 0) -> Node:
     """The diagonal of a matrix, or the matrix with the vector `x` on its diagonal, and 0 elsewhere."""
     node = as_node(x)
@@ -81,6 +84,7 @@ def diag(x: Operand, k: int = 0) -> Node:
     return _on_diagonal(node, (size, size), k)
 
 
+@teaching
 def tril(x: Operand, k: int = 0) -> Node:
     """`x` with 0 above the diagonal `k` of its last two axes."""
     node = _matrix("tril", x)
@@ -88,6 +92,7 @@ def tril(x: Operand, k: int = 0) -> Node:
     return where(columns <= rows + k, node, const(0, node.dtype))
 
 
+@teaching
 def triu(x: Operand, k: int = 0) -> Node:
     """`x` with 0 below the diagonal `k` of its last two axes."""
     node = _matrix("triu", x)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from graphc.constants import as_node, cast, common_dtype
 from graphc.errors import ShapeError
+from graphc.explained import teaching
 from graphc.ir import Node, Operand
 from graphc.ops.diagonal import diagonal
 from graphc.ops.product import batched_dot
@@ -14,6 +15,7 @@ from graphc.ops.shape import reshape, squeeze, transpose
 from graphc.sizes import Dim, product, typical
 
 
+@teaching
 def einsum(subscripts: str, *operands: Operand) -> Node:
     """The sum of products that `subscripts` describes, in NumPy's notation: "ij,jk->ik", "...i->...".
 

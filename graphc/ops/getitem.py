@@ -34,7 +34,11 @@ def getitem(x: Node, key: Any) -> Node:
             return _advanced(x, keys)
         return _basic(x, keys)
     except GraphcError as error:
-        raise type(error)(f"x[...]: {error}\n  {describe(x)}\n  indexed at {user_line()}") from None
+        indices = [each for each in (key if isinstance(key, tuple) else (key,)) if isinstance(each, (Node, np.ndarray))]
+        told = "".join(
+            f"\n  {describe(each, word)}" for each, word in ((x, "x"), *((each, "index") for each in indices))
+        )
+        raise type(error)(f"x[...]: {error}{told}\n  indexed at {user_line()}") from None
 
 
 METHODS["getitem"] = getitem

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.constants import as_node, cast, constant_value
 from graphc.errors import DtypeError, ShapeError
+from graphc.explained import teaching
 from graphc.ir import Limit, Node, Op, Operand
 from graphc.kinds import Composite, Entry, Gather, Index, Position, Read, Scatter, View
 from graphc.ops.choice import astype, equal, logical_or
@@ -142,6 +143,7 @@ def from_start(index: Node, size: Dim) -> Node:
     return index if index.dtype.kind == "u" else wrapped(cast(index, np.dtype(np.int64)), count(size, np.int64))
 
 
+@teaching
 def take(x: Operand, indices: Operand, axis: int | None = None) -> Node:
     """`x` at integers along an axis (negative ones count from the end); without one, of the ravelled tensor.
 
@@ -152,6 +154,7 @@ def take(x: Operand, indices: Operand, axis: int | None = None) -> Node:
     return gather(node, from_start(index, node.shape[at]), axes=(at,))
 
 
+@teaching
 def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Node:
     """`x` at one integer for each element of `indices` along an axis; the other axes broadcast against `x`'s."""
     node, index = as_node(x), as_node(indices)
@@ -163,6 +166,7 @@ def take_along_axis(x: Operand, indices: Operand, axis: int = -1) -> Node:
     return gather(node, *keys, axes=tuple(range(node.ndim)))
 
 
+@teaching
 def embedding(table: Operand, ids: Operand) -> Node:
     """The rows of a table (entries, features) for integers in range(entries): (...,) gives (..., features)."""
     node, index = as_node(table), as_node(ids)

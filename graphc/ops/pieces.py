@@ -10,7 +10,8 @@ import numpy as np
 
 from graphc.constants import as_node, cast, common_dtype
 from graphc.errors import ShapeError
-from graphc.ir import Bound, Need, Node, Op, Operand, describe
+from graphc.explained import teaching
+from graphc.ir import Bound, Need, Node, Op, Operand
 from graphc.kinds import Index, Scatter, View, affine
 from graphc.ops.shape import expand_dims, full, ravel, reshape
 from graphc.sizes import Dim, Shape
@@ -68,6 +69,7 @@ def sliced(x: Node, axis: int, start: Dim, size: Dim, step: int = 1) -> Node:
     return window(x, *zip(*spans, strict=True))
 
 
+@teaching
 def flip(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
     """`x` with the order of its elements reversed along an axis, several, or all."""
     node = as_node(x)
@@ -77,6 +79,7 @@ def flip(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
     return node
 
 
+@teaching
 def split(x: Operand, parts: int | Sequence[int], axis: int = 0) -> list[Node]:
     """`x` cut along an axis: into `parts` equal ones, or before each of the positions `parts`."""
     node = as_node(x)
@@ -122,6 +125,7 @@ paste: Op = Op(
 )
 
 
+@teaching
 def pad(x: Operand, widths: Any, constant_values: Any = 0) -> Node:
     """`x` with a constant around it: `widths` elements on all sides, (before, after), or a pair for each axis."""
     node = as_node(x)
@@ -189,24 +193,26 @@ _joined: Op = Op(
 )
 
 
+@teaching
 def concatenate(parts: Sequence[Operand], axis: int | None = 0) -> Node:
     """Tensors one after another along an axis; without one, each is ravelled first. Symbolic sizes add up.
 
     Raises ShapeError unless all other axes are equal.
     """
     if isinstance(parts, Node) or not len(parts):
-        raise ShapeError("concatenate: wants a list of tensors, with at least one in it")
+        raise ShapeError("wants a list of tensors, with at least one in it")
     dtype = common_dtype(*parts)
     nodes = [cast(part, dtype) for part in parts]
     if axis is None:
         nodes, axis = [ravel(node) for node in nodes], 0
     if len({node.ndim for node in nodes}) > 1 or not nodes[0].ndim:
-        listed = "".join(f"\n  {describe(node)}" for node in nodes)
-        raise ShapeError(f"concatenate: wants tensors with equally many axes, and at least one, got{listed}")
+        listed = " and ".join(str(node.ndim) for node in nodes)
+        raise ShapeError(f"wants tensors with equally many axes, and at least one, got {listed}")
     at = normal_axis(axis, nodes[0].ndim)
     return nodes[0] if len(nodes) == 1 else _joined(*nodes, axis=at)
 
 
+@teaching
 def stack(parts: Sequence[Operand], axis: int = 0) -> Node:
     """Tensors of one shape side by side along a new axis."""
     nodes = [as_node(part) for part in parts]
@@ -216,6 +222,7 @@ def stack(parts: Sequence[Operand], axis: int = 0) -> Node:
     return concatenate([expand_dims(node, at) for node in nodes], at)
 
 
+@teaching
 def roll(x: Operand, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Node:
     """`x` with each element `shift` places later along an axis, from the end to the start; without one, ravelled.
 

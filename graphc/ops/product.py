@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc.constants import as_node, cast, common_dtype, promoted
 from graphc.errors import DtypeError, ShapeError
+from graphc.explained import teaching
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Composite, Product
 from graphc.ops.arithmetic import multiply
@@ -26,19 +27,8 @@ def _dot_type(a: TensorType, b: TensorType) -> TensorType:
     if a.ndim not in (1, 2) or b.ndim not in (1, 2):
         raise ShapeError(f"wants vectors or matrices, got {a} and {b}")
     if a.shape[-1] != b.shape[0]:
-        remedy = _dot_remedy(a, b)
-        raise ShapeError(
-            f"the last axis of a and the first of b must be equal, got {a.shape[-1]} and {b.shape[0]}{remedy}"
-        )
+        raise ShapeError(f"the last axis of a and the first of b must be equal, got {a.shape[-1]} and {b.shape[0]}")
     return TensorType(a.dtype, a.shape[:-1] + b.shape[1:])
-
-
-def _dot_remedy(a: TensorType, b: TensorType) -> str:
-    if a.shape[-1] == b.shape[-1]:
-        return "; the shapes fit if b is transposed: dot(a, b.T)"
-    if a.shape[0] == b.shape[0]:
-        return "; the shapes fit if a is transposed: dot(a.T, b)"
-    return ""
 
 
 def _dot_grad(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, Node]:
@@ -157,6 +147,7 @@ matmul: Op = Op(
 )
 
 
+@teaching
 def tensordot(a: Operand, b: Operand, axes: int | Sequence[Any] = 2) -> Node:
     """The sum of products over axes of a and of b: the last `axes` of a and the first of b, or (axes of a, of b)."""
     left, right = _common_floats(a, b)
@@ -175,6 +166,7 @@ def tensordot(a: Operand, b: Operand, axes: int | Sequence[Any] = 2) -> Node:
     return _contracted(left, moveaxis(right, of_b, range(len(of_b))), len(of_a))
 
 
+@teaching
 def outer(a: Operand, b: Operand) -> Node:
     """Each element of a times each of b, both ravelled: a matrix."""
     return multiply(reshape(ravel(a), (-1, 1)), ravel(b))

@@ -13,6 +13,7 @@ import numpy as np
 
 from graphc.constants import as_node, const, promoted
 from graphc.errors import ShapeError
+from graphc.explained import teaching
 from graphc.ir import Bound, Need, Node, Op, Operand
 from graphc.kinds import Composite, Extent, Fold
 from graphc.ops.arithmetic import absolute, divide, maximum
@@ -268,6 +269,7 @@ length = Op(
 )
 
 
+@teaching
 def norm(x: Operand, ord: float | None = None, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Node:
     """The norm of vectors: ord 2 (the default), 1, inf or another p >= 1; over one axis, or over several as one vector.
 

@@ -15,6 +15,7 @@ from graphc.constants import promoted
 from graphc.errors import DtypeError
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Composite, Scalar
+from graphc.nearest import did_you_mean
 from graphc.types import TensorType, broadcast
 
 BOOL = np.dtype(bool)
@@ -77,8 +78,9 @@ def derived(
 
     def bind_all(*operands: Operand, **given: Any) -> Bound:
         if unknown := set(given) - set(defaults):
+            wrong = min(unknown)
             raise TypeError(
-                f"{name} has no option {', '.join(sorted(unknown))}; it has {', '.join(defaults) or 'none'}"
+                f"{name} has no option {wrong!r}; it has {', '.join(defaults) or 'none'}{did_you_mean(wrong, defaults)}"
             )
         if len(operands) != arity:
             raise DtypeError(f"takes {arity} operand{'s' * (arity > 1)}, got {len(operands)}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from graphc.constants import as_node, promoted
 from graphc.errors import ShapeError
+from graphc.explained import teaching
 from graphc.ir import Node, Op, Operand
 from graphc.kinds import Scan
 from graphc.ops.choice import astype
@@ -73,6 +74,7 @@ recurrence: Op = Op(
 )
 
 
+@teaching
 def cumsum(x: Operand, axis: int | None = None) -> Node:
     """The sum of the elements up to each one along an axis; without one, of the ravelled tensor.
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from graphc.constants import as_node, const
 from graphc.errors import ShapeError
+from graphc.explained import teaching
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Index, Position, View
 from graphc.sizes import Dim, Shape, divide, product
@@ -97,6 +98,7 @@ def ravel(x: Operand) -> Node:
     return reshape(x, -1)
 
 
+@teaching
 def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
     """`x` with axes of size 1 inserted, so that they stand at `axis` in the result."""
     node = as_node(x)
@@ -106,6 +108,7 @@ def expand_dims(x: Operand, axis: int | Sequence[int]) -> Node:
     return reshape(node, tuple(1 if at in axes else sizes.pop(0) for at in range(node.ndim + count)))
 
 
+@teaching
 def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
     """`x` without the axes `axis`, by default all of size 1; ShapeError if one has another size."""
     node = as_node(x)
@@ -116,6 +119,7 @@ def squeeze(x: Operand, axis: int | Sequence[int] | None = None) -> Node:
     return reshape(node, tuple(size for at, size in enumerate(node.shape) if at not in axes))
 
 
+@teaching
 def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
     """`x` with two axes exchanged."""
     node = as_node(x)
@@ -125,6 +129,7 @@ def swapaxes(x: Operand, axis1: int, axis2: int) -> Node:
     return transpose(node, order)
 
 
+@teaching
 def moveaxis(x: Operand, source: int | Sequence[int], destination: int | Sequence[int]) -> Node:
     """`x` with the axes `source` moved to `destination`; the others keep their order."""
     node = as_node(x)
@@ -173,6 +178,7 @@ broadcast_to = Op(
 # A stretched axis of its own beside an axis, and both as one: the elements repeat.
 
 
+@teaching
 def repeat(x: Operand, repeats: int, axis: int | None = None) -> Node:
     """Each element `repeats` times in a row along an axis; without one, of the ravelled tensor."""
     node = ravel(x) if axis is None else as_node(x)
@@ -182,6 +188,7 @@ def repeat(x: Operand, repeats: int, axis: int | None = None) -> Node:
     return reshape(copies, (*before, size * repeats, *after))
 
 
+@teaching
 def tile(x: Operand, reps: int | Sequence[int]) -> Node:
     """`x` laid side by side `reps` times along each axis, the last ones first: NumPy's `tile`."""
     node = as_node(x)
@@ -206,6 +213,7 @@ arange: Op = Op(
 )
 
 
+@teaching
 def full(shape: Any, value: Any, dtype: Any = None) -> Node:
     """A tensor of this shape with `value` everywhere; of NumPy's dtype for it unless `dtype` is given."""
     return broadcast_to(as_node(value) if dtype is None else const(value, dtype), shape)

@@ -9,6 +9,7 @@ import numpy as np
 
 from graphc.constants import as_node, promoted
 from graphc.errors import DtypeError
+from graphc.explained import teaching
 from graphc.ir import Bound, Node, Op, Operand
 from graphc.kinds import Composite
 from graphc.ops.arithmetic import rsqrt
@@ -156,6 +157,7 @@ standardize = Op(
 )
 
 
+@teaching
 def layer_norm(
     x: Operand, scale: Operand = None, shift: Operand = None, axis: int | Sequence[int] = -1, eps: float = 1e-5
 ) -> Node:

@@ -127,7 +127,7 @@ def check_loss(loss: Node) -> None:
 
 def _check_float(node: Node) -> None:
     if not node.type.floating:
-        raise DtypeError(f"grad: only floats have gradients, got\n  {describe(node)}")
+        raise DtypeError(f"grad: only floats have gradients, got\n  {describe(node)}\n  make it of dtype='float32'")
 
 
 def _active(order: Sequence[Node], wrt: Sequence[Node]) -> set[Node]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from graphc.nearest import did_you_mean
+
 
 @dataclass
 class History:
@@ -25,7 +27,8 @@ class History:
         """`loss`, or the metric of this name; KeyError says what there is."""
         known = {"loss": self.loss, **self.metrics}
         if name not in known:
-            raise KeyError(f"no {name!r} is measured, only {', '.join(known)}; fit(..., validation=...) adds val_loss")
+            near = "; fit(..., validation=...) adds it" if name == "val_loss" else did_you_mean(name, known)
+            raise KeyError(f"no {name!r} is measured, only {', '.join(known)}{near}")
         return known[name]
 
     def to_dict(self) -> dict[str, Any]:
