@@ -71,7 +71,7 @@ def run(
         for node in order:
             if node not in values:
                 args = [values[arg] for arg in node.args]
-                values[node] = _apply(node, reading(node, args) if reading else args, sizes, wide)
+                values[node] = applied(node, reading(node, args) if reading else args, sizes, wide)
     return [np.array(values[root]) for root in roots]  # copies: a param's memory changes when a step runs
 
 
@@ -107,7 +107,8 @@ def _bind_sizes(node: Node, shape: tuple[int, ...], sizes: dict[str, int]) -> No
             raise InputError(f"{node.name} has shape {shape}, wants {node.type} where {size} is {expected}")
 
 
-def _apply(node: Node, args: list[Array], sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Array:
+def applied(node: Node, args: list[Array], sizes: Mapping[str, int], wide: np.dtype[Any] | None) -> Array:
+    """The value of a node that is no input or param, from its operands' values; `wide` instead of its float dtype."""
     if isinstance(node.op.kind, Constant):
         return _widened(node.options["literal"].array, wide)
     attrs = {key: _concrete(value, sizes, wide) for key, value in node.attrs}

@@ -9,8 +9,10 @@ import numpy as np
 
 from graphc.errors import GraphcError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard
+from graphc.inspect.nonfinite import story
 from graphc.ops.reduce import count
 from graphc.reference import concrete_shape, run, told
+from graphc.remedies import remedy_of_array
 from graphc.sizes import evaluate
 
 Array = np.ndarray[Any, Any]
@@ -30,6 +32,7 @@ def check_sizes(graph: Graph, axis_of: Mapping[str, tuple[int, int]], arrays: Se
                 raise InputError(
                     f"input {node.name} wants {node.type}, got shape {array.shape}: "
                     f"axis {axis} is {array.shape[axis]}, not {wanted}{why}; {node.name} is made at {node.where}"
+                    f"{remedy_of_array(node, array)}"
                 )
     for need, where in graph.needs:
         if evaluate(need.size, sizes) < 0:
@@ -40,7 +43,8 @@ def check_sizes(graph: Graph, axis_of: Mapping[str, tuple[int, int]], arrays: Se
 def guard_error(graph: Graph, guard: Guard, arrays: Sequence[Array], loss: float) -> GraphcError:
     """The error for a guard that does not hold for these arrays."""
     if guard.limit is None:
-        return NonFiniteError(f"the loss is {loss} (made at {guard.watched.where}); no param has changed")
+        told = f"the loss is {loss} (made at {guard.watched.where}); no param has changed"
+        return NonFiniteError(told + story(graph, guard.watched, arrays))
     return _index_error(graph, guard, arrays)
 
 
