@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import keyword
-import linecache
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -24,6 +23,7 @@ from numba.extending import intrinsic, overload
 from numba.np.numpy_support import as_dtype, from_dtype
 
 from graphc.backend import table
+from graphc.emitted import show_lines
 from graphc.errors import GraphError, InputError, NonFiniteError
 from graphc.graph import Graph, Guard, axis_of_each_size, printable
 from graphc.ir import Node
@@ -49,14 +49,14 @@ def embedded(
     _doors[address] = fields
     text = "\n".join(_text(graph, structure, results, scalars, address))
     filename = f"<graphc njit {graph.name} {address}>"
-    linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)
     scope = {**NAMES, "_Outputs": outputs, "_fields": fields}  # which live until there is native code
     exec(compile(text, filename, "exec"), scope)
     made: Callable[..., Any] = njit(scope["step"])
+    show_lines(filename, text, made)
     return made
 
 
-def as_python(call: Callable[..., Any], structure: Any) -> Callable[..., Any]:
+def imitated(call: Callable[..., Any], structure: Any) -> Callable[..., Any]:
     """The same where Numba compiles nothing: a call's results as native code would return them."""
     outputs = _tuple_class(structure)
 

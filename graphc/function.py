@@ -296,10 +296,10 @@ class Function(Inspected):
         the outputs are a dict whose keys cannot name fields.
         """
         if self._njit is None:
-            from graphc.embed import as_python, embedded
+            from graphc.embed import embedded, imitated
 
             if isinstance(self._code, Interpreted):
-                self._njit = as_python(self, self.outputs)
+                self._njit = imitated(self, self.outputs)
             else:
                 self._njit = embedded(self._graph, self.outputs, self._result_types, len(self._scalars), self._door)
         return self._njit

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from graphc.emitted import compiling
 from graphc.runtime import cache
 from graphc.runtime.native import STEP, Loaded, assembly, load, runtime
 from graphc.runtime.products import product
@@ -73,16 +74,18 @@ class Interpreted:
 def build(source: str, name: str, function: str = "step") -> Machine | Interpreted:
     """A function of an emitted module. Numba is imported only if it has to compile."""
     if _jit_is_off():
-        from graphc.backend.jit import module
+        from graphc.backend.jit import made
 
-        return Interpreted(module(source, name)[function])
+        with compiling(source, name):
+            return Interpreted(made(source, name, function))
     code = re.sub(r" +#.*", "", source)  # comments hold the user's names and lines
     key = cache.key_of(code, IMPORTED)
     entry, told = cache.find(key)
     if entry is None:
         from graphc.backend.jit import jit
 
-        entry = jit(source, name, function)
+        with compiling(source, name):
+            entry = jit(source, name, function)
         cache.keep(key, entry)
     return Machine(entry, told)
 

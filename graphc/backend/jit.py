@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import linecache
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from numba.core.typing.context import BaseContext
 from numba.core.untyped_passes import FixupArgs, IRProcessing, TranslateByteCode
 from numba.np import linalg
 
+from graphc.emitted import show_lines
 from graphc.primitives.loops import written_out
 from graphc.runtime.cache import Entry
 from graphc.runtime.native import target
@@ -89,34 +89,34 @@ def as_python() -> Iterator[None]:
         numba.config.DISABLE_JIT = before
 
 
-def module(source: str, name: str) -> dict[str, Any]:
-    """Emitted text as a module's names; its lines show in tracebacks."""
+def made(source: str, name: str, function: str) -> Any:
+    """A function of emitted text; its lines show in tracebacks."""
     digest = hashlib.sha256(source.encode()).hexdigest()[:8]  # two steps of one name are two files
     filename = f"<graphc {name} {digest}>"
-    linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
     names: dict[str, Any] = {"__name__": f"graphc.emitted.{digest}"}
     exec(compile(source if numba.config.DISABLE_JIT else written_out(source), filename, "exec"), names)
-    return names
+    show_lines(filename, source, names[function])
+    return names[function]
 
 
 def jit(source: str, name: str, function: str = "step") -> Entry:
     """A function of an emitted module that takes the address of its table, compiled."""
-    step = module(source, name)[function]
+    step = made(source, name, function)
     _prepare()
     with global_compiler_lock, _front_end_only():
         step.compile((types.int64,))
         (result,) = step.overloads.values()
         result.library._ensure_finalized()
-    made, symbol = result.library._final_module, result.fndesc.llvm_func_name
-    for each in made.functions:
+    linked, symbol = result.library._final_module, result.fndesc.llvm_func_name
+    for each in linked.functions:
         if not each.is_declaration and each.name != symbol:
             each.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_unrolling = False  # a loop over ten columns would be unrolled before it could be vectorised
     options.inlining_threshold = 0  # what is called once is inlined nevertheless; equal kernels are optimised once
     passes = llvm.create_pass_builder(target(), options)
-    passes.getModulePassManager().run(made, passes)
-    return Entry(target().emit_object(made), symbol, str(made))
+    passes.getModulePassManager().run(linked, passes)
+    return Entry(target().emit_object(linked), symbol, str(linked))
 
 
 @functools.cache
