@@ -227,7 +227,7 @@ class Function(Inspected):
         progress: on stderr a bar in a terminal or notebook, else a line an epoch; False for none.
 
         Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
-        anything has changed; what a step raises says which step it was, with the params as they were before it.
+        anything has changed; what a step raises says which it was, has the history, and leaves the params as before it.
         """
         loss = next(iter(flattened(self.outputs)), None)
         if loss is None or loss.shape or not self._written:
@@ -254,7 +254,7 @@ class Function(Inspected):
         """The step of a function of the same inputs that computes these nodes; compiled once."""
         key = tuple(scalars.values())
         if key not in self._measured:
-            graph = graph_of(list(key), self.inputs, name="metrics")
+            graph = graph_of(list(key), self.inputs, name=self._graph.name)
             self._measured[key] = Function(graph, list(key), None, self.threads, Watch())
         return self._measured[key]._step
 

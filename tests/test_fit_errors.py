@@ -53,9 +53,14 @@ REFUSED = {
         {"metrics": {"m": gc.sum(gc.input("other", 3))}},
         r"needs an input that the function does not take:\n  other: .*\n.*inputs=\[..., other\]",
     ),
-    "validation": ((X, Y), {"validation": (X, Y[:3])}, "x has 20, y has 3"),
+    "validation": ((X, Y), {"validation": (X, Y[:3])}, "validation data: the data's arrays .*: x has 20, y has 3"),
     "an iterator": (iter([(X, Y)]), {"epochs": 2}, "gives its batches once, and fit wants them in each of 2 epochs"),
-    "a validation iterator": ((X, Y), {"validation": iter([(X, Y)]), "epochs": 2}, "gives its batches once"),
+    "a validation iterator": (
+        (X, Y),
+        {"validation": iter([(X, Y)]), "epochs": 2},
+        "validation data: an iterator gives its batches once",
+    ),
+    "a validation name": ((X, Y), {"validation": {"x": X, "z": Y}}, "validation data: step has no input 'z'"),
     "an iterator for metrics": (iter([(X, Y)]), {"metrics": {"m": gc.const(1.0)}}, "and again for the metrics"),
     "an empty iterable": ([], {}, "the data gave no samples in epoch 1"),
     "a batch of nothing": ([(X,)], {}, "step also wants y\n?.*\n  in step 1 of epoch 1"),
@@ -140,7 +145,11 @@ def test_a_step_that_fails_says_which(fault: str, how: str, either_mode) -> None
     with pytest.raises(kind, match=message) as caught:
         f.fit(data, batch_size=4, shuffle=how == "shuffled", epochs=3, seed=2, progress=False)
     row = " (row 13 of the data)" if fault == "label" and how != "given" else ""
-    assert str(caught.value).endswith(f"\n  in step {failing + 1} of epoch 1{row}; the steps before it are done")
+    assert str(caught.value).endswith(
+        f"\n  in step {failing + 1} of epoch 1{row}; the steps before it are done: see error.history"
+    )
+    assert isinstance(caught.value.history, gc.History)
+    assert (caught.value.history.steps, caught.value.history.loss) == (failing, [])
     assert failing > 0
     for chosen in orders[:failing]:
         same(X[chosen], Y[chosen])
@@ -149,8 +158,25 @@ def test_a_step_that_fails_says_which(fault: str, how: str, either_mode) -> None
 
 def test_a_validation_batch_that_fails_says_so(python_mode) -> None:
     f = gc.compile(classifier().loss, optimizer=gc.SGD(0.1))
-    with pytest.raises(gc.InputError, match=r"label 10 at \[2\](.|\n)*in validation batch 2 of epoch 1 \(row 10 of"):
+    with pytest.raises(
+        gc.InputError, match=r"validation data: label 10 at \[2\](.|\n)*in validation batch 2 of epoch 1 \(row 10 of"
+    ) as caught:
         f.fit((X, Y), batch_size=8, validation=(X, np.where(np.arange(20) == 10, 10, Y)), progress=False)
+    assert caught.value.history.steps == 3
+
+
+def test_the_history_of_whole_epochs_is_in_the_error(python_mode) -> None:
+    f = gc.compile(classifier().loss, optimizer=gc.SGD(0.1))
+
+    def spoil(epoch: int, history: gc.History) -> None:
+        if epoch == 2:
+            f.params[0].value = np.full_like(f.params[0].value, np.nan)
+
+    with pytest.raises(gc.NonFiniteError, match="in step 1 of epoch 3") as caught:
+        f.fit((X, Y), batch_size=10, epochs=5, validation=(X, Y), callbacks=[spoil], progress=False)
+    history = caught.value.history
+    assert (len(history.loss), len(history.metrics["val_loss"]), history.steps) == (2, 2, 4)
+    assert gc.NonFiniteError("before").history is None
 
 
 # ---- what a user sees -----------------------------------------------------------------------------------------------

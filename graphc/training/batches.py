@@ -183,7 +183,7 @@ class GivenBatches:
 
 
 def _located(error: Exception, place: str) -> Exception:
-    return type(error)(f"{error}\n  in {place}; the steps before it are done")
+    return type(error)(f"{error}\n  in {place}; the steps before it are done: see error.history")
 
 
 def _code(step: Step, source: str) -> Machine | Interpreted:

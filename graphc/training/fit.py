@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from graphc import nn
-from graphc.errors import InputError
+from graphc.errors import GraphcError, InputError
 from graphc.ir import INPUT, Node, describe, toposort
 from graphc.training.batches import ArrayBatches, GivenBatches
 from graphc.training.data import is_iterable_of_batches, rows_of
@@ -37,15 +38,12 @@ def fit(
 ) -> History:
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
     batch_size = _checked_int("batch_size", batch_size, 1)
-    epochs, seed = _checked_int("epochs", epochs, 0), _checked_int("seed", seed, 0)
-    if seed >= 1 << 32:
-        raise InputError(f"seed is at least 0 and below 2**32, got {seed}")
+    epochs, seed = _checked_int("epochs", epochs, 0), _checked_seed(seed)
     callbacks = _checked_callbacks(callbacks)
     _check_metrics(step, metrics or {})
     _check_repeats(data, epochs, validation is None and bool(metrics))
-    _check_repeats(validation, epochs, False)
     batches = _batches(step, data, batch_size, "step", shuffle, seed)
-    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size)
+    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, epochs)
     history = History()
 
     def tell(steps: int, samples: int, means: list[float] | None) -> None:
@@ -68,6 +66,9 @@ def fit(
                     break
     except KeyboardInterrupt:
         history.interrupted = True
+    except GraphcError as error:
+        error.history = history
+        raise
     return history
 
 
@@ -87,14 +88,34 @@ def _measure(
     validation: Any,
     metrics: Mapping[str, Node],
     batch_size: int,
+    epochs: int,
 ) -> Measure:
     """What is measured after an epoch, without dropout: the metrics, and the loss of validation data."""
     wanted = dict(metrics) if validation is None else {"val_loss": loss, **metrics}
     if not wanted:
         return lambda epoch: {}
     what = "metrics batch" if validation is None else "validation batch"
-    batches = _batches(compiled(nn.inference(wanted)), data if validation is None else validation, batch_size, what)
-    return lambda epoch: dict(zip(wanted, batches.epoch(epoch, lambda *told: None), strict=True))
+    with _said_of(validation):
+        _check_repeats(validation, epochs, False)
+        measuring = compiled(nn.inference(wanted))
+        batches = _batches(measuring, data if validation is None else validation, batch_size, what)
+
+    def measure(epoch: int) -> dict[str, float]:
+        with _said_of(validation):
+            return dict(zip(wanted, batches.epoch(epoch, lambda *told: None), strict=True))
+
+    return measure
+
+
+@contextlib.contextmanager
+def _said_of(validation: Any) -> Iterator[None]:
+    """What is wrong inside is said of the validation data, if there is any."""
+    try:
+        yield
+    except InputError as error:
+        if validation is None:
+            raise
+        raise InputError(f"validation data: {error}") from None
 
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
@@ -108,6 +129,13 @@ def _checked_int(name: str, value: Any, least: int) -> int:
         raise InputError(f"{name} is an int, got {value!r}") from None
     if number < least:
         raise InputError(f"{name} is at least {least}, got {value}")
+    return number
+
+
+def _checked_seed(seed: Any) -> int:
+    number = _checked_int("seed", seed, 0)
+    if number >= 1 << 32:
+        raise InputError(f"seed is at least 0 and below 2**32, got {seed}")
     return number
 
 
