@@ -28,6 +28,7 @@ from graphc.losses import (
     sigmoid_cross_entropy as sigmoid_cross_entropy,
     softmax_cross_entropy as softmax_cross_entropy,
 )
+from graphc.nearest import no_attribute as _no_attribute
 from graphc.ops.activation import (
     elu as elu,
     gelu as gelu,
@@ -189,7 +190,6 @@ from graphc.ops.softmax import (
 from graphc.optim import SGD as SGD, Optimizer as Optimizer
 from graphc.passes.differentiate import grad as grad
 from graphc.reference import evaluate as evaluate
-from graphc.nearest import no_attribute as _no_attribute
 from graphc.state import Param as Param, input as input, param as param
 from graphc.training.history import History as History
 from graphc.training.stopping import EarlyStopping as EarlyStopping

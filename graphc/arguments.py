@@ -9,8 +9,8 @@ import numpy as np
 
 from graphc.errors import InputError
 from graphc.ir import Node
-from graphc.remedies import remedy_of_array
 from graphc.nearest import did_you_mean
+from graphc.remedies import remedy_of_array
 
 Array = np.ndarray[Any, Any]
 

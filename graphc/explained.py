@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, TypeAlias, TypeVar
 import numpy as np
 
 from graphc.errors import GraphcError
+from graphc.nearest import did_you_mean
 from graphc.origin import user_line
 from graphc.remedies import Call, Term, is_elementwise, is_tensor, label, remedy_of, trying
-from graphc.nearest import did_you_mean
 from graphc.types import SHORT_NAMES
 
 Node: TypeAlias = Any  # ir.Node; ir.py is above this file

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from graphc.sizes import Dim, Floor, Size, evaluate
 from graphc.nearest import did_you_mean
+from graphc.sizes import Dim, Floor, Size, evaluate
 
 
 class Stages(Mapping[str, str]):

@@ -11,8 +11,8 @@ import numpy as np
 
 from graphc.errors import DtypeError, ShapeError
 from graphc.ir import INPUT, PARAM, Node
-from graphc.sizes import Size
 from graphc.nearest import did_you_mean
+from graphc.sizes import Size
 from graphc.types import TensorType, shape_of, supported_dtype
 
 Array = np.ndarray[Any, Any]

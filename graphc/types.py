@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DtypeError, ShapeError
-from graphc.sizes import Dim, Shape, Size, product, symbols
 from graphc.nearest import did_you_mean
+from graphc.sizes import Dim, Shape, Size, product, symbols
 
 SHORT_NAMES = {"float32": "f32", "float64": "f64", "int32": "i32", "int64": "i64", "uint8": "u8", "bool": "bool"}
 

@@ -16,9 +16,9 @@ from graphc.constants import CONST, Literal
 from graphc.errors import GraphError
 from graphc.graph import Graph, Guard, printable
 from graphc.inspect.line import WORDS, Line
-from graphc.inspect.stages import nearest
 from graphc.ir import OPS, Limit, Need, Node, Op, make
 from graphc.kinds import Constant, Stored
+from graphc.nearest import did_you_mean
 from graphc.origin import Phase, made_for, user_line
 from graphc.sizes import Dim, Size
 from graphc.state import Param, input
@@ -132,7 +132,7 @@ class Reader:
         name = line.name("a param")
         param = self.leaves.get(name)
         if not isinstance(param, Param):
-            line.fail(f"no param is called {name!r}{nearest(name, self.leaves)}")
+            line.fail(f"no param is called {name!r}{did_you_mean(name, self.leaves)}")
         line.want("<-")
         value = self._operand(line)
         line.comment()
@@ -157,7 +157,7 @@ class Reader:
         else:
             op = OPS.get(name)
             if op is None or name in LEAVES:
-                line.fail(f"no op is called {name!r}{nearest(name, OPS.keys() - LEAVES)}")
+                line.fail(f"no op is called {name!r}{did_you_mean(name, OPS.keys() - LEAVES)}")
             args, attrs = list[Node](), dict[str, Any]()
             line.several(lambda: self._argument(line, op, args, attrs), ")")
             stated, where = self._stated(line)
@@ -191,7 +191,7 @@ class Reader:
         if line.kind == "string" or (line.kind == "name" and line.next not in WORDS and not bytes_follow):
             name = line.name("an operand")
             if name not in self.leaves:
-                line.fail(f"no input or param is called {name!r}{nearest(name, self.leaves)}")
+                line.fail(f"no input or param is called {name!r}{did_you_mean(name, self.leaves)}")
             return self.leaves[name]
         value = _plain(line)
         usual = {bool: "bool", int: "int64"}.get(type(value), "float32")
@@ -255,7 +255,7 @@ class Reader:
             return _whole(line)
         name = line.taken("name", "a size")
         if not declaring and name not in self.symbols:
-            line.fail(f"no input has an axis of size {name!r}{nearest(name, self.symbols)}")
+            line.fail(f"no input has an axis of size {name!r}{did_you_mean(name, self.symbols)}")
         return Size.symbol(name)
 
     def _guard(self, line: Line, condition: Node, rule: str) -> Guard:

@@ -15,7 +15,8 @@ from typing import Any
 from graphc.errors import GraphcError, InputError
 from graphc.inspect.dump import watched
 from graphc.inspect.face import Inspected
-from graphc.inspect.stages import check_stage, language_of, nearest
+from graphc.inspect.stages import check_stage, language_of
+from graphc.nearest import did_you_mean
 
 LEXERS = {"python": "python", "llvm": "llvm", "asm": "gas"}
 """What rich calls the languages that it knows."""
@@ -123,7 +124,7 @@ def _chosen(path: str, name: str | None, names: Mapping[str, Any], made: Sequenc
     if not steps:
         steps = _by_own_name(made)
     if name is not None and name not in steps:
-        raise InputError(f"{path} has no step called {name!r}{nearest(name, steps)}; it has {', '.join(steps)}")
+        raise InputError(f"{path} has no step called {name!r}{did_you_mean(name, steps)}; it has {', '.join(steps)}")
     last = max(steps, key=lambda each: made.index(steps[each]) if steps[each] in made else -1)
     others = [each for each in steps if steps[each] is not steps[last]]
     if name is None and others:

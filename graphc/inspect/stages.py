@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from graphc.errors import InputError
 from graphc.graph import Graph
 from graphc.ir import Node
 from graphc.kinds import Stored
+from graphc.nearest import did_you_mean
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def check_stage(stages: Iterable[str], stage: str) -> None:
     """InputError unless it is one of the stages."""
     names = [*stages]
     if stage not in names:
-        raise InputError(f"no stage is called {stage!r}{nearest(stage, names)}; there are {', '.join(names)}")
+        raise InputError(f"no stage is called {stage!r}{did_you_mean(stage, names)}; there are {', '.join(names)}")
 
 
 def graph_at(passed: Mapping[str, Any], stages: Iterable[str], stage: str) -> Graph:
@@ -41,12 +41,6 @@ def graph_at(passed: Mapping[str, Any], stages: Iterable[str], stage: str) -> Gr
         graphs = [name for name, each in passed.items() if isinstance(each, Graph)]
         raise InputError(f"stage {stage} is no graph; those are {', '.join(graphs)}")
     return found
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'fuse'?`, or nothing if no name is near."""
-    found = difflib.get_close_matches(name, [*known], 1)
-    return f"; did you mean {found[0]!r}?" if found else ""
 
 
 def in_this_graph(nodes: Sequence[Node], fact: Callable[[Node], T]) -> dict[Node, T]:
