@@ -2,6 +2,7 @@
 # make test       format, lint, types, and every test but the slow ones
 # make test-all   all tests; then again without the JIT, with bounds checks, without fusion, in tiny tiles, and on one thread
 # make test-peers every op, its gradient, and training, beside PyTorch and JAX
+# make docs       the documentation as a site, in out/docs; what its pages print is printed then
 # make bench      graphc beside NumPy, PyTorch, JAX and PyTensor, as far as they can be installed: an hour
 # make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, make stability: two more
 # make check      format, lint and types alone
@@ -10,7 +11,7 @@
 #
 # The first target that runs makes its own environment in .venv; after that demo, test, check, golden, sweep and stability
 # need no network. bench and compile-times add PyTorch and JAX to it once, and make .venv-pytensor; test-peers makes
-# .venv-peers.
+# .venv-peers, docs .venv-docs.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
 PYTHON ?= python3
@@ -19,10 +20,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 PEERS := .venv-peers
 PYTENSOR := .venv-pytensor
+DOCS := .venv-docs
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-all test-peers bench sweep compile-times stability check golden clean
+.PHONY: demo test test-all test-peers docs bench sweep compile-times stability check golden clean
 
 demo: $(VENV)/installed
 	@$(RUN) examples/digits.py
@@ -40,6 +42,10 @@ test-all: check
 
 test-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m pytest tests/peers
+
+docs: $(DOCS)/installed
+	$(DOCS)/bin/python -m sphinx -W --keep-going -q -d out/doctrees docs out/docs
+	@echo "The site: out/docs/index.html"
 
 # make bench ARGS="tiny mnist --quick"
 bench: $(VENV)/contenders $(PYTENSOR)/installed
@@ -63,7 +69,7 @@ golden: $(VENV)/installed
 	$(PYTEST) tests/test_golden.py --update-golden
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PYTENSOR) out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PYTENSOR) $(DOCS) docs/ops out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
@@ -77,6 +83,12 @@ $(PEERS)/installed: pyproject.toml
 	@echo "Installing graphc, torch and jax into $(PEERS) (once; some minutes)"
 	@$(PYTHON) -m venv $(PEERS)
 	@$(PEERS)/bin/python $(PIP) install --editable '.[demo,test]' torch jax
+	@touch $@
+
+$(DOCS)/installed: pyproject.toml
+	@echo "Installing graphc and Sphinx into $(DOCS) (once)"
+	@$(PYTHON) -m venv $(DOCS)
+	@$(DOCS)/bin/python $(PIP) install --editable '.[demo,docs]'
 	@touch $@
 
 # Best effort, tried once: the benchmark says which contenders are missing.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from op_pages import families
 
 import graphc as gc
 from graphc.ir import Op
@@ -105,27 +105,16 @@ OPS_PAGE = ROOT / "docs" / "ops.md"
 GENERATED = "<!-- Below: from the records, by `pytest tests/test_docs.py --update-golden`. -->\n"
 
 
-def families() -> dict[str, list[str]]:
-    """The public names by the file of graphc/ops that `graphc/__init__.py` imports them from."""
-    tree = ast.parse((ROOT / "graphc" / "__init__.py").read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-    return {
-        str(node.module).split(".")[-1]: [alias.name for alias in node.names]
-        for node in imports
-        if str(node.module).startswith("graphc.ops.")
-    }
-
-
 def ops_page() -> str:
     """The page's own introduction, then a table for each family."""
     lines = [OPS_PAGE.read_text(encoding="utf-8").split(GENERATED)[0] + GENERATED]
     for family, names in sorted(families().items()):
         title = inspect.getdoc(importlib.import_module(f"graphc.ops.{family}")) or ""
         lines += [f"## {family}\n", f"{first_paragraph(title)}\n", "| op | |", "|---|---|"]
-        for name in sorted(names):
-            each = getattr(gc, "abs" if name == "absolute" else name)
+        for name in names:
+            each = getattr(gc, name)
             doc = first_paragraph(each.doc if isinstance(each, Op) else inspect.getdoc(each) or "")
-            lines.append(f"| `{'abs' if name == 'absolute' else name}` | {doc} |")
+            lines.append(f"| `{name}` | {doc} |")
         lines.append("")
     return "\n".join(lines)
 
