@@ -30,6 +30,7 @@ html_title = "graphc"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sphinx = False
+html_show_copyright = False
 
 default_role = "code"
 autodoc_member_order = "bysource"
@@ -53,20 +54,20 @@ def _read(app: Any, page: str, content: list[str]) -> None:
 
 # ---- docstrings -----------------------------------------------------------------------------------------------------
 
-ITEM = re.compile(r"(?P<names>[a-z_]+(, [a-z_]+)*): ")
+MEANINGS = re.compile(r"(?:^|(?<=\.) )(?=[a-z_]+(?:, [a-z_]+)*: )")
 
 
 def _as_rest(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """graphc's docstrings as reST: what an argument means becomes an item, an indented block is code."""
     text = re.sub(r":\n\n(?=    )", "::\n\n", "\n".join(lines))
     text = re.sub(r"`+([^`]+)`+", r"``\1``", text)
-    lines[:] = [line for paragraph in text.split("\n\n") for line in (*_items(paragraph.splitlines()), "")]
+    lines[:] = [line for paragraph in text.split("\n\n") for line in (*_items(paragraph), "")]
 
 
-def _items(lines: list[str]) -> list[str]:
+def _items(paragraph: str) -> list[str]:
     """A paragraph that begins with `name: meaning` as a list of such, up to a line that begins with `Raises`."""
-    if not lines or not ITEM.match(lines[0]):
-        return lines
-    end = next((at for at, line in enumerate(lines) if line.startswith("Raises ")), len(lines))
-    items = [ITEM.sub(r"- **\g<names>**: ", line, count=1) if ITEM.match(line) else f"  {line}" for line in lines[:end]]
-    return [*items, "", *lines[end:]]
+    told, *raises = re.split(r"\n(?=Raises )", paragraph, maxsplit=1)
+    before, *items = MEANINGS.split(told.replace("\n", " "))
+    if before or not items:
+        return paragraph.splitlines()
+    return [*(re.sub(r"^(.*?): ", r"- **\1**: ", item) for item in items), "", *raises]
