@@ -95,7 +95,7 @@ def page(family: str, name: str) -> str:
 def _of_function(function: Callable[..., Any]) -> Iterator[str]:
     yield from _code(f"gc.{function.__name__}{_plain(inspect.signature(function))}")
     yield from [_doc(function), ""]
-    yield from ["## Built from other ops", "", "It has no record of its own, and its gradient is theirs.", ""]
+    yield from ["## Source", "", "It has no record of its own: it is a function that builds nodes of other ops.", ""]
     yield from _code(_source(function))
 
 
