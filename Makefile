@@ -43,8 +43,9 @@ test-all: check
 test-peers: $(PEERS)/installed
 	$(PEERS)/bin/python -m pytest tests/peers
 
+# -E -a: all pages anew, since what they print follows from the code.
 docs: $(DOCS)/installed
-	$(DOCS)/bin/python -m sphinx -W --keep-going -q -d out/doctrees docs out/docs
+	$(DOCS)/bin/python -m sphinx -W --keep-going -q -E -a -d out/doctrees docs out/docs
 	@echo "The site: out/docs/index.html"
 
 # make bench ARGS="tiny mnist --quick"
