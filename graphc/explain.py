@@ -80,8 +80,8 @@ class Facts:
         self._position = {node: at for at, node in enumerate(program.graph.nodes)}
 
     def kernels(self) -> Iterator[KernelRecord]:
-        """Each loop nest and each product."""
-        for item, region, tiles in self._heavy():
+        """Each loop nest and each product: what `heavy` gives, in its order."""
+        for item, region, tiles in self.heavy():
             made = self._computed([item])
             ops = tuple(dict.fromkeys(node.op.name for node in made))
             reads, writes = _traffic(item, tiles)
@@ -90,7 +90,7 @@ class Facts:
                 *(reads, writes, Price(work(item))),
             )
 
-    def _heavy(self) -> Iterator[tuple[Kernel | Gemm, str | None, Dim]]:
+    def heavy(self) -> Iterator[tuple[Kernel | Gemm, str | None, Dim]]:
         """Each kernel and product, with its region and the number of tiles."""
         for item in self.program.body:
             if isinstance(item, Region):
@@ -122,7 +122,7 @@ class Facts:
 
     def joined(self) -> Iterator[Remark]:
         """What shares the loops of a kernel."""
-        for item, _, _ in self._heavy():
+        for item, _, _ in self.heavy():
             made = self._computed([item])
             if isinstance(item, Kernel) and len(made) > 1:
                 stored = len({each.origin for each in walk([item]) if isinstance(each, Store)} & set(made))
@@ -162,7 +162,7 @@ class Facts:
 
     def apart(self) -> Iterator[Remark]:
         """Why loops are not those of an earlier kernel; why an item is in no region, or a region not the one before."""
-        first = next((item for item, _, _ in self._heavy()), None)
+        first = next((item for item, _, _ in self.heavy()), None)
         for item in self.program.body:
             inside = [each for strip in item.strips for each in strip.body] if isinstance(item, Region) else [item]
             for each in inside:
@@ -177,7 +177,7 @@ class Facts:
         """How each param gets its next value."""
         unfolded = dict(self.program.graph.unfolded)
         for param, value in self.program.graph.updates:
-            writers = [item for item, _, _ in self._heavy() if _writes(item, param)]
+            writers = [item for item, _, _ in self.heavy() if _writes(item, param)]
             writer = writers[-1] if writers else None
             if isinstance(writer, Gemm):
                 verb = "adds to" if len(writer.origin.args) > 2 else "writes"

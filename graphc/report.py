@@ -277,15 +277,15 @@ def _linear(size: Dim) -> dict[tuple[str, ...], float]:
 
 def bytes_text(value: float) -> str:
     """`4.7 kB`."""
-    return _scaled(value, ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")))
+    return scaled(value, ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")))
 
 
 def seconds_text(value: float) -> str:
     """`1.2 ms`."""
-    return _scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
+    return scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")))
 
 
-def _scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
+def scaled(value: float, units: Sequence[tuple[float, str]]) -> str:
     """Three digits, in the largest unit that leaves at least one of it."""
     value = float(f"{value:.3g}")
     scale, unit = next((each for each in units if value >= each[0]), units[-1])

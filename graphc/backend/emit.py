@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graphc import config
@@ -67,6 +67,9 @@ FEW = 8
 vector lanes: LLVM brings up to eight interleaved columns together. A whole step of 4-32-3, batch 32, takes 1.1 µs so
 instead of 1.8."""
 
+Around = Callable[[Item, list[str]], list[str]]
+"""What is made of an item's statements in the step or in a tile: the same, with others around them."""
+
 
 @dataclass
 class Names:
@@ -98,23 +101,24 @@ class Names:
         return f"{self.of(place)}[0]"
 
 
-def emit(plan: Plan) -> str:
+def emit(plan: Plan, around: Around = lambda item, lines: lines) -> str:
     """The text of the module."""
     names, notes, body = Names(plan), notes_of(plan.program.graph), plan.program.body
     top_scalars = {each.name for each in body if isinstance(each, (Let, Load))}
     read_at = _readers(body)
     results = {item: _results(item, read_at, at) for at, item in enumerate(body) if isinstance(item, Kernel)}
     top_scalars.update(name for each in results.values() for name in each)
-    functions = Functions(names, notes)
+    functions = Functions(names, notes, around)
     statements: list[str] = []
     for item in body:
         if isinstance(item, Region):
             functions.texts.append("\n".join(_region(item, functions, top_scalars)))
-            statements.append(_run(item))
+            made = [_run(item)]
         elif isinstance(item, Kernel):
-            statements.append(functions.call(item, _arguments(item, names, top_scalars), results[item]))
+            made = [functions.call(item, _arguments(item, names, top_scalars), results[item])]
         else:
-            statements += _lines(item, names, notes)
+            made = [*_lines(item, names, notes)]
+        statements += around(item, made)
     lines = [*_arena(plan), *_views(names, statements), *statements, f"return {OK}"]
     step = [*_bound_sizes(plan), *_quotients_once(lines)]
     functions.texts.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
@@ -131,6 +135,7 @@ class Functions:
 
     names: Names
     notes: Notes
+    around: Around
     texts: list[str] = field(default_factory=list)
     kernels: dict[str, str] = field(default_factory=dict)
 
@@ -208,9 +213,10 @@ def _region(region: Region, functions: Functions, top_scalars: Collection[str]) 
         ]
         for item in strip.body:
             if isinstance(item, Kernel):
-                lines.append(functions.call(item, _arguments(item, names, {*top_scalars, *TILED}), ()))
+                made = [functions.call(item, _arguments(item, names, {*top_scalars, *TILED}), ())]
             else:
-                lines += _lines(item, names, notes)
+                made = [*_lines(item, names, notes)]
+            lines += functions.around(item, made)
         if number + 1 < len(region.strips):
             tiles = size_code(strip.tiles)
             body += [f"if {TILE} < {tiles}:", *("    " + line for line in [*lines, "return"]), f"{TILE} -= {tiles}"]

@@ -9,6 +9,7 @@ IMPORTS = {
     "primitives.arrays": ("array_at", "columns", "rows"),
     "primitives.blas": ("gemm",),
     "primitives.calls": ("run_step", "run_tiles"),
+    "primitives.clock": ("stamp",),
     "primitives.elementary": (
         *("cosh", "erf", "erfc", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "sigmoid", "sinh", "tanh"),
     ),

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
+from graphc.arguments import as_input, in_order
 from graphc.backend.build import Interpreted, Machine
 from graphc.explain import report_of
-from graphc.graph import Graph
+from graphc.graph import Graph, axis_of_each_size
 from graphc.inspect.diff import diff
 from graphc.inspect.export import dot, mermaid
+from graphc.inspect.failure import check_sizes
+from graphc.inspect.profile import Profile
+from graphc.inspect.profiling import profile_of
 from graphc.inspect.stages import graph_at
+from graphc.inspect.twin import Twin, twin_of
+from graphc.ir import Node
 from graphc.kernel import Gemm, Kernel, Plan, walk
 from graphc.report import Report, Stages
 
@@ -18,6 +25,7 @@ from graphc.report import Report, Stages
 class Inspected:
     """The methods of a Function that look into it. It sets the attributes; see pipeline.Compiled for what they are."""
 
+    inputs: tuple[Node, ...]
     stages: Stages
     threads: int
     _graph: Graph
@@ -56,3 +64,19 @@ class Inspected:
     def to_mermaid(self, stage: str = "graph") -> str:
         """The graph of a stage as a Mermaid flowchart, which GitHub draws. InputError if that stage is no graph."""
         return mermaid(graph_at(self._passed, self.stages, stage))
+
+    def profile(self, *args: Any, **kwargs: Any) -> Profile:
+        """Where the time of a call with these arrays goes: kernel by kernel, beside what the machine can do at best.
+
+        An instrumented twin of the step, compiled when it is first asked for, and the step itself run in turns on
+        copies of the params, for some 0.2 s: the params, the optimizer's state and all counters stay as they are.
+        print() the profile, or read, plot() or to_chrome_trace() it. Raises what a call with these arrays raises.
+        """
+        values = in_order(self._graph.name, self.inputs, args, kwargs)
+        arrays = [as_input(node, value) for node, value in zip(self.inputs, values, strict=True)]
+        sizes = check_sizes(self._graph, axis_of_each_size(self.inputs), arrays)
+        return profile_of(self._twin, self._code, self.threads, arrays, sizes)
+
+    @functools.cached_property
+    def _twin(self) -> Twin:
+        return twin_of(self._plan)
