@@ -117,8 +117,9 @@ def test_shares_add_up(either_mode) -> None:
     assert profile.steps == 3
     assert profile.plain_seconds_per_step > 0
     for row in profile.rows:
-        assert row.seconds * row.flop_per_second == pytest.approx(row.flop)
-        assert row.seconds * row.bytes_per_second == pytest.approx(row.bytes)
+        timed = row.seconds > 0  # some are too short for the clock
+        assert row.seconds * row.flop_per_second == pytest.approx(row.flop * timed)
+        assert row.seconds * row.bytes_per_second == pytest.approx(row.bytes * timed)
 
 
 NANO = 1e-9
@@ -138,7 +139,7 @@ def made(stamps: list[tuple[int, int, int, int]], cost: float, whole: int) -> tu
 
 
 STAMPS = [
-    *((0, 7, 1100, 1150), (0, 8, 1100, 1150)),  # %0, two tiles
+    *((0, 8, 1100, 1150), (0, 7, 1100, 1150)),  # %0, two tiles; 7 is the caller
     *((1, 7, 1160, 1310), (1, 8, 1160, 1310)),  # k0
     (2, 7, 1050, 1350),  # the region
     (3, 7, 1400, 1440),  # k1, which puts the tiles together
@@ -169,9 +170,10 @@ def test_the_clocks_are_a_row_of_their_own(python_mode, fused: None) -> None:
 
 
 def test_the_clocks_never_take_more_than_there_is(python_mode, fused: None) -> None:
-    shares = Shares(*made(STAMPS, 39.0, 500))
-    assert shares.rest >= 0
-    assert sum(shares.seconds.values()) + shares.clocks + shares.rest == pytest.approx(500 * NANO)
+    """Four stamps of 49 ns and a region of 251: more than the step took."""
+    shares = Shares(*made(STAMPS, 49.0, 440))
+    assert shares.rest == 0
+    assert sum(shares.seconds.values()) + shares.clocks == pytest.approx(440 * NANO)
 
 
 def test_the_timeline_has_a_track_for_each_thread(python_mode, fused: None) -> None:
@@ -181,7 +183,7 @@ def test_the_timeline_has_a_track_for_each_thread(python_mode, fused: None) -> N
     assert step == Event("step", "step", 0, 0.0, pytest.approx(500 * NANO))
     told = [(each.name, each.kind, each.thread, round(each.start / NANO), each.tile) for each in events]
     assert told == [
-        *(("part 0", "kernel", 0, 100, 0), ("part 0", "kernel", 1, 100, 1)),
+        *(("part 0", "kernel", 1, 100, 0), ("part 0", "kernel", 0, 100, 1)),
         *(("part 1", "kernel", 0, 160, 0), ("part 1", "kernel", 1, 160, 1)),
         *(("r0", "region", 0, 50, None), ("part 3", "kernel", 0, 400, None)),
     ]
@@ -394,7 +396,7 @@ def test_hostile_names_are_data(python_mode, tmp_path: Path) -> None:
     process, _, step, *events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
     assert process["args"]["name"] == step["name"] == f"k0{HOSTILE}"
     assert (step["cat"], step["args"]) == ("step", {})
-    assert {event["cat"] for event in events} == {"kernel"}
+    assert {event["cat"] for event in events} <= {"kernel", "region"}
 
 
 def drawn_texts(profile: Profile) -> list:

@@ -56,10 +56,10 @@ def test_the_table() -> None:
 
 def test_the_table_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=160, color_system="standard")
-    console.print(PROFILE)
+    console.print(replace(PROFILE, rows=(replace(ROW, lines=("[bold]net.py:3",)), *PROFILE.rows[1:])))
     drawn = console.file.getvalue()
     assert "\x1b[36m" in drawn, "what FLOP limit is cyan"
-    assert all(word in drawn for word in ("net(batch=64)", "%6", "50 % of FLOP", "add, relu", "net.py:3", "total"))
+    assert all(word in drawn for word in ("net(batch=64)", "%6", "50 % of FLOP", "dot", "[bold]net.py:3", "total"))
     PROFILE.show()
     assert capsys.readouterr().out == f"{PROFILE}\n"
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
@@ -90,3 +90,6 @@ def test_the_chrome_trace(tmp_path: Path) -> None:
     place = {"pid": 1, "tid": 1, "ts": 2.5, "dur": 4.0}
     assert complete[1] == {"name": "%6", "cat": "kernel", "ph": "X", **place, "args": args}
     assert [event["name"] for event in complete] == ["net", "%6", "r0", "%6"]
+    replace(PROFILE, timeline=(Event("%6", "step", 0, 0.0, 1e-5),)).to_chrome_trace(tmp_path / "trace.json")
+    *_, step = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert (step["cat"], step["args"]) == ("step", {}), "though it has the name of a row"
