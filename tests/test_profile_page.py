@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from graphc.inspect.profile import Event, Profile, ProfileRow
+from graphc.inspect.profile import Event, Profile, ProfileRow, limit
 
 ROW = ProfileRow("%6", "r0", ("dot",), ("net.py:3",), 8e-6, 0.8, 2, 4_000, 8_000, 5e8, 1e9, "FLOP", 0.5)
 OTHER = replace(ROW, name="k1", region=None, ops=("add", "relu"), seconds=1e-6, share=0.1, calls=1, bytes=10, flop=0)
@@ -52,6 +52,22 @@ def test_the_table() -> None:
     for title in ("time", "share", "calls", "bytes", "GFLOP/s"):
         end = titles.index(title) + len(title)
         assert all(line[end : end + 2] in ("", "  ") for line in lines), f"{title} is flush right"
+
+
+@pytest.mark.parametrize(
+    ("of_flop", "of_bytes", "told"),
+    [
+        (0.5, 0.2, ("FLOP", 0.5)),
+        (0.2, 0.5, ("bytes", 0.5)),
+        (0.3, 1.2, ("bytes", 1.2)),
+        (0.2, 3.0, ("FLOP", 0.2)),
+        (0.05, 3.0, ("neither", 0.05)),
+        (0.05, 0.06, ("neither", 0.06)),
+    ],
+)
+def test_what_limits_a_row(of_flop: float, of_bytes: float, told: tuple[str, float]) -> None:
+    """The nearer peak; but what is much faster than memory is in caches, and memory is no limit."""
+    assert limit(of_flop, of_bytes) == told
 
 
 def test_the_table_in_a_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,9 +27,8 @@ class ProfileRow:
     several threads share out what their region takes. share: of the whole. calls: how often it runs in a step, once for
     each tile. bytes: that it reads and writes, each element counted once. flop: inspect/flop.py says what counts. The
     rates are 0 where the time is too short for the clock.
-    bound: the peak that it comes nearer to, "FLOP" or "bytes", and of_peak how near; that of bytes may be more than 1,
-    since caches are faster than the memory that was measured. "neither" below a tenth: it waits, or is busy with what
-    counts as one operation and takes many.
+    bound: the peak that it comes nearer to, "FLOP" or "bytes", and of_peak how near. "neither" below a tenth: it waits,
+    or its data lie in caches, or it is busy with what counts as one operation and takes many.
     """
 
     name: str
@@ -45,6 +44,17 @@ class ProfileRow:
     flop_per_second: float
     bound: str
     of_peak: float
+
+
+LIMITED, CACHED = 0.1, 1.5
+"""The share of a peak from which on it is said to limit a row; that of the bytes from which on they come from caches, so
+that memory is no limit."""
+
+
+def limit(of_flop: float, of_bytes: float) -> tuple[str, float]:
+    """Which of two peaks limits what reaches these shares of them, and the share that counts."""
+    of_peak, bound = max((of_flop, "FLOP"), (of_bytes if of_bytes < CACHED else 0.0, "bytes"))
+    return bound if of_peak >= LIMITED else "neither", of_peak
 
 
 @dataclass(frozen=True)
@@ -181,11 +191,10 @@ def _total(profile: Profile) -> ProfileRow:
     """All rows as one."""
     seconds, rows = sum(row.seconds for row in profile.rows), profile.rows
     moved, flop = sum(row.bytes for row in rows), sum(row.flop for row in rows)
-    shares = {"FLOP": flop / seconds / profile.peak_flops, "bytes": moved / seconds / profile.peak_bytes}
-    bound = max(shares, key=lambda each: shares[each])
+    bound, of_peak = limit(flop / seconds / profile.peak_flops, moved / seconds / profile.peak_bytes)
     return ProfileRow(
         *("total", None, (), (), seconds, sum(row.share for row in rows), sum(row.calls for row in rows)),
-        *(moved, flop, moved / seconds, flop / seconds, bound, shares[bound]),
+        *(moved, flop, moved / seconds, flop / seconds, bound, of_peak),
     )
 
 

@@ -11,7 +11,7 @@ from graphc.backend.build import Interpreted, Machine
 from graphc.explain import Facts
 from graphc.inspect.flop import flop
 from graphc.inspect.peaks import peak_bytes, peak_flops
-from graphc.inspect.profile import CALLER, Event, Profile, ProfileRow
+from graphc.inspect.profile import CALLER, Event, Profile, ProfileRow, limit
 from graphc.inspect.twin import STARTED, STOPPED, THREAD, Part, Times, Twin, measured
 from graphc.kernel import Region
 from graphc.report import KernelRecord
@@ -22,9 +22,6 @@ Array = np.ndarray[Any, Any]
 CLOCKS, REST = "the clocks", "the rest"
 """The last two rows: what the stamps take, and all that is neither kernel nor product: the call itself, the statements
 between kernels, guards."""
-
-LIMITED = 0.1
-"""The share of a peak from which on it is said to limit a row."""
 
 
 def profile_of(
@@ -61,10 +58,10 @@ def _row(
     """counts: bytes, operations, calls. peaks: operations and bytes a second."""
     moved, operations, calls = counts
     flop_rate, byte_rate = (operations / seconds, moved / seconds) if seconds else (0.0, 0.0)
-    of_peak, bound = max((flop_rate / peaks[0], "FLOP"), (byte_rate / peaks[1], "bytes"))
+    bound, of_peak = limit(flop_rate / peaks[0], byte_rate / peaks[1])
     return ProfileRow(
         *(record.name, record.region, record.ops, record.lines, seconds, seconds / whole, calls, moved, operations),
-        *(byte_rate, flop_rate, bound if of_peak >= LIMITED else "neither", of_peak),
+        *(byte_rate, flop_rate, bound, of_peak),
     )
 
 
