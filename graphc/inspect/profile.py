@@ -47,8 +47,8 @@ class ProfileRow:
 
 
 LIMITED, CACHED = 0.1, 1.5
-"""The share of a peak from which on it is said to limit a row; that of the bytes from which on they come from caches, so
-that memory is no limit."""
+"""The share of a peak from which on it is said to limit a row; the share of the bytes' from which on they come from
+caches, so that memory is no limit."""
 
 
 def limit(of_flop: float, of_bytes: float) -> tuple[str, float]:
