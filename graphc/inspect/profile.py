@@ -160,17 +160,19 @@ def _page(profile: Profile) -> Iterator[str]:
 
 
 def _heading(profile: Profile) -> Iterator[str]:
-    sizes = ", ".join(f"{name}={value}" for name, value in profile.sizes.items())
     threads = f"{profile.threads} thread{'s' * (profile.threads != 1)}"
     times = [seconds_text(each) for each in (profile.seconds_per_step, profile.plain_seconds_per_step)]
-    yield printable(
-        f"{profile.name}({sizes}): {times[0]} a step with clocks, {times[1]} without; "
-        f"{profile.steps:,} steps on at most {threads}"
-    )
+    steps = f"{profile.steps:,} steps on at most {threads}"
+    yield f"{_call(profile)}: {times[0]} a step with clocks, {times[1]} without; {steps}"
     peaks = [f"{rate / 1e9:.3g} G{unit}/s" for rate, unit in ((profile.peak_flops, "FLOP"), (profile.peak_bytes, "B"))]
     yield f"peaks on {threads}: {peaks[0]} ({profile.peak_dtype} products), {peaks[1]} (a large copy)"
     if profile.interpreted:
         yield "NUMBA_DISABLE_JIT is set: this is the time of Python, not of machine code"
+
+
+def _call(profile: Profile) -> str:
+    """`step(batch=128)`."""
+    return printable(f"{profile.name}({', '.join(f'{name}={value}' for name, value in profile.sizes.items())})")
 
 
 def _cells(row: ProfileRow) -> tuple[str, ...]:
@@ -235,8 +237,9 @@ def _drawn(profile: Profile, axes: Any) -> Any:
     axes.set_yticklabels(labels, parse_math=False)
     axes.invert_yaxis()
     axes.set_xlabel("µs a step")
-    axes.set_title(next(_heading(profile)), parse_math=False, fontsize="medium")
-    axes.legend(handles=[Patch(color=colour, label=f"limited by {bound}") for bound, colour in COLOURS.items()])
+    axes.set_title(_call(profile), parse_math=False)
+    handles = [Patch(color=colour, label=f"limited by {bound}") for bound, colour in COLOURS.items()]
+    axes.legend(handles=handles, loc="lower right")
     return axes
 
 
