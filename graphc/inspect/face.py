@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,10 +14,14 @@ from graphc.graph import Graph, axis_of_each_size
 from graphc.inspect.diff import diff
 from graphc.inspect.export import dot, mermaid
 from graphc.inspect.failure import check_sizes
+from graphc.inspect.links import links_of
+from graphc.inspect.page import write_page
 from graphc.inspect.profile import Profile
 from graphc.inspect.profiling import profile_of
 from graphc.inspect.stages import graph_at
+from graphc.inspect.svg import svg_of
 from graphc.inspect.twin import Twin, twin_of
+from graphc.inspect.values import values_of
 from graphc.ir import Node
 from graphc.kernel import Gemm, Kernel, Plan, walk
 from graphc.report import Report, Stages
@@ -38,6 +43,10 @@ class Inspected:
 
     def __str__(self) -> str:
         return f"{self.stages['graph']}\n{self.summary()}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """What a notebook shows by itself: the graph as a picture that stands alone, or its text."""
+        return {"text/plain": str(self), "image/svg+xml": svg_of(self._passed["graph"])}
 
     def summary(self) -> str:
         """One line: what was compiled to how much."""
@@ -80,3 +89,14 @@ class Inspected:
     @functools.cached_property
     def _twin(self) -> Twin:
         return twin_of(self._plan)
+
+    def to_html(self, path: str | os.PathLike[str], values: Mapping[str, Any] | None = None) -> None:
+        """Writes one HTML file that shows every stage, linked to each other; it needs no network.
+
+        values: arrays by the name of the input. Then the page also shows each node's value, and the gradient of the
+        first output on each edge of the graph, computed in float64 by the reference interpreter with the params'
+        present values; the step does not run. Raises InputError for arrays that the step would not take.
+        """
+        links = links_of(self._passed, self.stages, self.report(), self.summary())
+        numbers = None if values is None else values_of(self._passed, values)
+        write_page(path, links, self.stages, numbers)
