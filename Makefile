@@ -3,6 +3,7 @@
 # make test-all   all tests; then again without the JIT, with bounds checks, without fusion, in tiny tiles, and on one thread
 # make test-peers every op, its gradient, and training, beside PyTorch and JAX
 # make docs       the documentation as a site, in out/docs; what its pages print is printed then
+# make test-browser the page of f.to_html in Chromium: wants Debian's packages chromium and chromium-driver
 # make bench      graphc beside NumPy, PyTorch, JAX and PyTensor, as far as they can be installed: an hour
 # make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, make stability: two more
 # make check      format, lint and types alone
@@ -11,7 +12,7 @@
 #
 # The first target that runs makes its own environment in .venv; after that demo, test, check, golden, sweep and stability
 # need no network. bench and compile-times add PyTorch and JAX to it once, and make .venv-pytensor; test-peers makes
-# .venv-peers, docs .venv-docs.
+# .venv-peers, docs .venv-docs, test-browser .venv-browser.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
 PYTHON ?= python3
@@ -19,12 +20,13 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 PEERS := .venv-peers
+BROWSER := .venv-browser
 PYTENSOR := .venv-pytensor
 DOCS := .venv-docs
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-all test-peers docs bench sweep compile-times stability check golden clean
+.PHONY: demo test test-all test-peers test-browser docs bench sweep compile-times stability check golden clean
 
 demo: $(VENV)/installed
 	@$(RUN) examples/digits.py
@@ -48,6 +50,11 @@ docs: $(DOCS)/installed
 	$(DOCS)/bin/python -m sphinx -W --keep-going -q -E -a -d out/doctrees docs out/docs
 	@echo "The site: out/docs/index.html"
 
+test-browser: $(BROWSER)/installed
+	@test -x /usr/bin/chromium -a -x /usr/bin/chromedriver || \
+		{ echo "The tests drive Chromium: apt-get install chromium chromium-driver"; exit 1; }
+	$(BROWSER)/bin/python -m pytest tests/browser
+
 # make bench ARGS="tiny mnist --quick"
 bench: $(VENV)/contenders $(PYTENSOR)/installed
 	@$(RUN) benchmarks/run.py race $(ARGS)
@@ -70,7 +77,7 @@ golden: $(VENV)/installed
 	$(PYTEST) tests/test_golden.py --update-golden
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(PYTENSOR) $(DOCS) docs/ops out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(BROWSER) $(PYTENSOR) $(DOCS) docs/ops out dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/installed: pyproject.toml
@@ -90,6 +97,12 @@ $(DOCS)/installed: pyproject.toml
 	@echo "Installing graphc and Sphinx into $(DOCS) (once)"
 	@$(PYTHON) -m venv $(DOCS)
 	@$(DOCS)/bin/python $(PIP) install --editable '.[demo,docs]'
+	@touch $@
+
+$(BROWSER)/installed: pyproject.toml
+	@echo "Installing graphc and selenium into $(BROWSER) (once; a minute or so)"
+	@$(PYTHON) -m venv $(BROWSER)
+	@$(BROWSER)/bin/python $(PIP) install --editable '.[test]' selenium
 	@touch $@
 
 # Best effort, tried once: the benchmark says which contenders are missing.
