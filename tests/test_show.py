@@ -88,6 +88,14 @@ def test_drawings(script: Path, capsys) -> None:
     assert ":::backward\n" in ran.out
 
 
+def test_a_page(script: Path, capsys) -> None:
+    ran = Ran(capsys, "train.py:predict", "--html", "step.html")
+    assert ran.out == "written: step.html\n"
+    page = (script.parent / "step.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>")
+    assert "a_name" in page
+
+
 def test_in_a_terminal_it_is_coloured(script: Path, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same text, but for the colours."""
     asked = [[], ["--stage", "fuse"], ["--stage", "emit"], ["--stage", "llvm"], ["--diff", "graph", "fold"], ["--dot"]]
@@ -171,7 +179,8 @@ def test_the_script_is_as_if_python_ran_it(script: Path, capsys) -> None:
         (["train.py", "--stage", "fuze"], "no stage is called 'fuze'; did you mean 'fuse'?; there are graph, "),
         (["train.py", "--diff", "plan", "emit"], "plan is a program and emit is Python: they have no line in common"),
         (["train.py", "--stage", "fuse", "--dot"], "stage fuse is no graph; those are graph, "),
-        (["train.py", "--stage", "fuse", "--diff", "graph", "fold"], "--diff names its stages: leave --stage out"),
+        (["train.py", "--stage", "fuse", "--diff", "graph", "fold"], "--diff names its stages and --html shows all"),
+        (["train.py", "--stage", "fuse", "--html", "step.html"], "--diff names its stages and --html shows all"),
     ],
 )
 def test_an_error_says_what_there_is(script: Path, arguments: list[str], message: str, capsys) -> None:

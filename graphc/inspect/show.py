@@ -47,10 +47,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what has changed from stage A to stage B")
     what.add_argument("--dot", action="store_true", help="the graph of the stage for Graphviz")
     what.add_argument("--mermaid", action="store_true", help="the graph of the stage as a Mermaid flowchart")
+    what.add_argument("--html", metavar="OUT", help="a file for one page with every stage, linked to each other")
 
 
 def show(arguments: argparse.Namespace) -> int:
-    """Runs the command; 1 if the script raises an exception, 2 for a file, name or stage that is not there."""
+    """Runs the command; 1 if the script raises an exception, 2 for a file, name or stage that is not there.
+
+    Raises OSError where the page cannot be written.
+    """
     try:
         path, name = _target(arguments.target)
         with watched() as made:
@@ -151,12 +155,15 @@ def _by_own_name(made: Sequence[Inspected]) -> dict[str, Inspected]:
 
 
 def _asked(step: Inspected, arguments: argparse.Namespace) -> tuple[str, str]:
-    """The text that is asked for, and its language."""
+    """The text that is asked for, and its language; a page is written, and the text says where."""
     stage = arguments.stage
+    if stage is not None and (arguments.diff or arguments.html):
+        raise InputError("--diff names its stages and --html shows all of them: leave --stage out")
     if arguments.diff:
-        if stage is not None:
-            raise InputError("--diff names its stages: leave --stage out")
         return step.diff(*arguments.diff), "diff"
+    if arguments.html:
+        step.to_html(arguments.html)
+        return f"written: {arguments.html}", "text"
     if arguments.dot:
         return step.to_dot(stage or "graph"), "text"
     if arguments.mermaid:
