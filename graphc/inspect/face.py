@@ -90,13 +90,17 @@ class Inspected:
     def _twin(self) -> Twin:
         return twin_of(self._plan)
 
-    def to_html(self, path: str | os.PathLike[str], values: Mapping[str, Any] | None = None) -> None:
+    def to_html(
+        self, path: str | os.PathLike[str], values: Mapping[str, Any] | None = None, profile: Profile | None = None
+    ) -> None:
         """Writes one HTML file that shows every stage, linked to each other; it needs no network.
 
         values: arrays by the name of the input. Then the page also shows each node's value, and the gradient of the
         first output on each edge of the graph, computed in float64 by the reference interpreter with the params'
-        present values; the step does not run. Raises InputError for arrays that the step would not take.
+        present values; the step does not run. profile: what f.profile() returned; then kernels have their measured
+        times, and nodes may be coloured by them. Raises InputError for arrays that the step would not take, or for a
+        profile of another step.
         """
-        links = links_of(self._passed, self.stages, self.report(), self.summary())
+        links = links_of(self._passed, self.stages, self.report(), self.summary(), profile)
         numbers = None if values is None else values_of(self._passed, values)
         write_page(path, links, self.stages, numbers)

@@ -10,14 +10,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphc.errors import InputError
 from graphc.graph import Graph, is_numbered, lines_of, names_of, printable, spelled_attr
 from graphc.inspect.formulas import formulas_of
 from graphc.inspect.layers import layers_of
 from graphc.inspect.marks import computed, heavy, marks_of
+from graphc.inspect.profile import Profile
 from graphc.ir import Node, postorder, toposort
 from graphc.kernel import Buffer, Gemm, Item, Load, Plan, Region, Role, Store, base, walk
 from graphc.kinds import Constant
-from graphc.report import Report, bytes_text, formula
+from graphc.report import Report, bytes_text, formula, seconds_text
 from graphc.sizes import typical
 from graphc.state import Param
 
@@ -43,16 +45,23 @@ class Links:
     """`facts` goes to JSON as it is; `numbers` says which node a number in it is.
 
     name, summary: of the step. nodes: by number, see _node. graphs: one a stage, see _graph. ops: the texts of each
-    op's record. kernels: those of the report, in the order in which they run, each with its nodes. marks: for each
-    stage's text [first line, last line, nodes]. memory: see _memory. compile: [stage, seconds].
+    op's record. kernels: those of the report, in the order in which they run, each with its nodes. timed: what a
+    profile was taken of. marks: for each stage's text [first line, last line, nodes]. memory: see _memory. compile:
+    [stage, seconds].
     """
 
     facts: Facts
     numbers: Numbers
 
 
-def links_of(passed: Mapping[str, Any], stages: Mapping[str, str], report: Report, summary: str) -> Links:
-    """The model of a compiled step: of what its passes made, by stage, and of the stages' texts."""
+def links_of(
+    passed: Mapping[str, Any],
+    stages: Mapping[str, str],
+    report: Report,
+    summary: str,
+    profile: Profile | None = None,
+) -> Links:
+    """The model of a compiled step: of what its passes made, by stage, of the stages' texts, of its times if known."""
     numbers, lines, phases = Numbers(), dict[Node, str](), dict[Node, str]()
     plan = next(each for each in passed.values() if isinstance(each, Plan))
     by_stage = {stage: each for stage, each in passed.items() if isinstance(each, Graph)}
@@ -62,7 +71,7 @@ def links_of(passed: Mapping[str, Any], stages: Mapping[str, str], report: Repor
         stage: [[first, last, sorted({numbers.of(node) for node in nodes})] for first, last, nodes in found]
         for stage, found in marks_of(passed, stages).items()
     }
-    kernels, memory = _kernels(plan, report, numbers), _memory(plan, numbers)
+    kernels, memory = _kernels(plan, report, profile, numbers), _memory(plan, numbers)
     for graph in by_stage.values():
         lines = {**lines_of(graph), **lines}
         phases = {**phases_of(graph), **phases}
@@ -78,6 +87,7 @@ def links_of(passed: Mapping[str, Any], stages: Mapping[str, str], report: Repor
         "graphs": graphs,
         "ops": {op.name: formulas_of(op) for op in dict.fromkeys(node.op for node in numbers.nodes)},
         "kernels": kernels,
+        "timed": None if profile is None else next(iter(str(profile).splitlines())),
         "marks": marks,
         "memory": memory,
         "compile": [list(each) for each in report.stages.items()],
@@ -160,8 +170,15 @@ def _all_layers(graphs: Mapping[str, Graph], phases: Mapping[Node, str]) -> dict
 # ---- kernels and memory ---------------------------------------------------------------------------------------------
 
 
-def _kernels(plan: Plan, report: Report, numbers: Numbers) -> list[Facts]:
+def _kernels(plan: Plan, report: Report, profile: Profile | None, numbers: Numbers) -> list[Facts]:
+    """Each with its price, or with the seconds that a profile of this step has measured; `cost` is that as a number."""
     items = [item for item, _ in heavy(plan.program.body)]
+    seconds = {} if profile is None else {row.name: row.seconds for row in profile.rows}
+    missing = [record.name for record in report.kernels if profile is not None and record.name not in seconds]
+    if missing:
+        raise InputError(
+            f"the profile is of another step: it has no kernel {missing[0]}; take f.profile(...) of this one"
+        )
     return [
         {
             "name": record.name,
@@ -171,8 +188,8 @@ def _kernels(plan: Plan, report: Report, numbers: Numbers) -> list[Facts]:
             "lines": list(map(printable, record.lines)),
             "reads": formula(record.reads, bytes_text),
             "writes": formula(record.writes, bytes_text),
-            "price": str(record.price),
-            "typical": typical(record.price.sixty_fourths) / 64e9,
+            "price": seconds_text(seconds[record.name]) if seconds else str(record.price),
+            "cost": seconds[record.name] if seconds else typical(record.price.sixty_fourths) / 64e9,
             "nodes": [numbers.of(node) for node in computed(item)],
         }
         for record, item in zip(report.kernels, items, strict=True)

@@ -83,6 +83,7 @@ function buildBar() {
     current.zoom = 0;
     redraw();
   });
+  if (model.timed) document.querySelector("#colour option[value=price]").textContent = "time";
   document.getElementById("colour").addEventListener("change", (event) => {
     current.colour = event.target.value;
     redraw();

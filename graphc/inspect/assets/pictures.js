@@ -5,7 +5,7 @@ function isAbout(ids, state) {
 }
 
 function drawKernels(state) {
-  const head = html("tr", null, ...["kernel", "region", "computes", "reads", "writes", "price", "your lines"].map((text) => html("th", null, text)));
+  const head = html("tr", null, ...["kernel", "region", "computes", "reads", "writes", model.timed ? "time" : "price", "your lines"].map((text) => html("th", null, text)));
   const rows = model.kernels.map((kernel) => {
     const cells = [kernel.name, kernel.region || "", kernel.ops.join(", "), kernel.reads, kernel.writes, kernel.price, kernel.lines.join(", ")];
     const row = html("tr", null, ...cells.map((text, at) => html("td", { class: at < 2 ? "mono" : at === 2 ? "" : "tight" }, text)));
@@ -14,7 +14,7 @@ function drawKernels(state) {
     return row;
   });
   if (!rows.length) return html("p", { class: "hint" }, "No kernels: the step itself computes a few scalars.");
-  return html("div", null, html("p", { class: "hint" }, "In the order in which they run. The price is what the compiler reckons with, on one thread."), html("table", null, head, ...rows));
+  return html("div", null, html("p", { class: "hint" }, `In the order in which they run. ${model.timed || "The price is what the compiler reckons with, on one thread."}`), html("table", null, head, ...rows));
 }
 
 // ---- memory ----
