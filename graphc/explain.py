@@ -106,13 +106,7 @@ class Facts:
 
     def _computed(self, items: Sequence[Item]) -> list[Node]:
         """The nodes that items compute, in the graph's order."""
-        found = {
-            each.origin
-            for each in walk([*items])
-            if isinstance(each, (Let, Gemm))
-            or (isinstance(each, Store) and isinstance(each.origin.op.kind, (Fold, Scatter)))
-        }
-        return sorted(found, key=self._position.__getitem__)
+        return sorted(computed(items), key=self._position.__getitem__)
 
     def _lines(self, nodes: Iterable[Node]) -> tuple[str, ...]:
         """The user's lines, each once, in the order of the text."""
@@ -186,6 +180,17 @@ class Facts:
                 place = self._name(writer) if writer else "the step itself"
                 text = f"in {place}: {unfolded.get(param, 'its next value is also wanted elsewhere, so it is copied')}"
             yield UpdateRecord(self._names[param], isinstance(writer, Gemm), text, self._line[value])
+
+
+def computed(items: Iterable[Item]) -> list[Node]:
+    """The nodes that items compute, in the order in which they do."""
+    found = (
+        each.origin
+        for each in walk([*items])
+        if isinstance(each, (Let, Gemm))
+        or (isinstance(each, Store) and isinstance(each.origin.op.kind, (Fold, Scatter)))
+    )
+    return list(dict.fromkeys(found))
 
 
 def _writes(item: Item, param: Node) -> bool:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from graphc.ir import Limit, Need, Node, describe, toposort
 from graphc.kinds import Constant, Stored
 from graphc.sizes import Size, symbols
 
+T = TypeVar("T")
 Updates: TypeAlias = "list[tuple[Node, Node]]"
 UpdateRule: TypeAlias = Callable[[Sequence[Node], Sequence[Node]], Updates]
 
@@ -154,19 +155,24 @@ def is_numbered(node: Node) -> bool:
 
 
 def lines_of(graph: Graph) -> dict[Node, str]:
-    """The user's line for each node.
+    """The user's line for each node."""
+    return in_this_graph(graph.nodes, lambda node: node.where)
 
-    What is made of constants and sizes alone is shared by all graphs that need it: its line is its first user's here.
+
+def in_this_graph(nodes: Sequence[Node], fact: Callable[[Node], T]) -> dict[Node, T]:
+    """A fact of each node, such as the line that asks for it; `nodes` are a graph's, arguments before users.
+
+    What is made of constants and sizes alone is one node for all graphs that need it, whichever made it first: it has
+    the fact of its first user in this one.
     """
-    nodes = graph.nodes
-    lines = {node: node.where for node in nodes}
+    found = {node: fact(node) for node in nodes}
     own: set[Node] = set()
     for node in nodes:
         if isinstance(node.op.kind, Stored) or any(arg in own for arg in node.args):
             own.add(node)
     for node in reversed(nodes):
-        lines.update((arg, lines[node]) for arg in node.args if arg not in own)
-    return lines
+        found.update((arg, found[node]) for arg in node.args if arg not in own)
+    return found
 
 
 def _lines(graph: Graph) -> Iterator[str]:

@@ -22,7 +22,8 @@ from graphc.errors import InputError
 from graphc.function import Function
 from graphc.inspect.formulas import formulas_of, source_of
 from graphc.inspect.layers import MOST, WHOLE, layer_name, layers_of
-from graphc.inspect.links import Links, links_of, phases_of
+from graphc.inspect.links import Links, links_of
+from graphc.inspect.stages import phases_of
 from graphc.inspect.svg import svg_of
 from graphc.inspect.values import full_text, short_text, values_of
 from graphc.ir import OPS

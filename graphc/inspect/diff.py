@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import InputError
-from graphc.graph import Graph, is_numbered, lines_of, names_of, printable, spelled
-from graphc.inspect.stages import check_stage, in_this_graph, language_of
+from graphc.explain import computed
+from graphc.graph import Graph, in_this_graph, is_numbered, lines_of, names_of, printable, spelled
+from graphc.inspect.stages import check_stage, language_of
 from graphc.ir import Node, toposort
-from graphc.kernel import Gemm, Item, Kernel, Let, Plan, Program, Region, Store, walk
-from graphc.kinds import Fold, Scatter
+from graphc.kernel import Gemm, Kernel, Plan, Program, Region, walk
 
 LONGEST = 90
 """Lines are set in columns up to this width; longer ones stand out of them."""
@@ -268,10 +268,10 @@ def _placed(before: Side, side: Side, program: Program) -> Iterator[str]:
                 title = (
                     f"kernel {each.name}" if isinstance(each, Kernel) else f"matrix product {side.names[each.origin]}"
                 )
-                made = _computed([each])
+                made = set(computed([each]))
                 places[region + title] = [node for node in side.numbered if node in made]
     rest = set(side.numbered).difference(*places.values())
-    single = rest & _computed(program.body)
+    single = rest.intersection(computed(program.body))
     places["statements of the step"] = [node for node in side.numbered if node in single]
     places["no code of their own: how another value is read, or a size"] = [
         node for node in side.numbered if node in rest - single
@@ -284,16 +284,6 @@ def _placed(before: Side, side: Side, program: Program) -> Iterator[str]:
         if nodes:
             yield from ["", title, *_lines(side, nodes, seen)]
             seen.update(nodes)
-
-
-def _computed(items: list[Item]) -> set[Node]:
-    """The nodes that items compute."""
-    return {
-        each.origin
-        for each in walk(items)
-        if isinstance(each, (Let, Gemm))
-        or (isinstance(each, Store) and isinstance(each.origin.op.kind, (Fold, Scatter)))
-    }
 
 
 def _lines(side: Side, nodes: Sequence[Node], seen: set[Node]) -> Iterator[str]:

@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from graphc.graph import Graph, is_numbered, lines_of, names_of, printable, spelled
-from graphc.inspect.stages import in_this_graph
-from graphc.ir import Node, toposort
-from graphc.origin import Phase
+from graphc.inspect.stages import phases_of
 
 COLOURS = {
     "leaf": "#f5f5f5",
@@ -49,18 +47,9 @@ class Arrow:
     update: bool = False
 
 
-def phases(graph: Graph) -> dict[Node, Phase]:
-    """The part of the step that each node belongs to; what a forward result needs is forward, whoever made it first."""
-    found = in_this_graph(graph.nodes, lambda node: node.phase)
-    results = [node for node in graph.outputs if found[node] == "forward"]
-    for node in toposort(results):
-        found[node] = "forward"
-    return found
-
-
 def drawing(graph: Graph) -> tuple[list[Shape], list[Arrow]]:
     """What is drawn of a graph."""
-    names, lines, phase = names_of(graph), lines_of(graph), phases(graph)
+    names, lines, phase = names_of(graph), lines_of(graph), phases_of(graph)
     leaves = list(dict.fromkeys((*graph.inputs, *graph.params)))
     drawn = [*leaves, *(node for node in graph.nodes if is_numbered(node))]
     ids = {node: f"n{number}" for number, node in enumerate(drawn)}

@@ -16,9 +16,11 @@ from graphc.inspect.formulas import formulas_of
 from graphc.inspect.layers import layers_of
 from graphc.inspect.marks import computed, heavy, marks_of
 from graphc.inspect.profile import Profile
-from graphc.ir import Node, postorder, toposort
+from graphc.inspect.stages import phases_of
+from graphc.ir import Node, postorder
 from graphc.kernel import Buffer, Gemm, Item, Load, Plan, Region, Role, Store, base, walk
 from graphc.kinds import Constant
+from graphc.origin import Phase
 from graphc.report import Report, bytes_text, formula, seconds_text
 from graphc.sizes import typical
 from graphc.state import Param
@@ -62,7 +64,7 @@ def links_of(
     profile: Profile | None = None,
 ) -> Links:
     """The model of a compiled step: of what its passes made, by stage, of the stages' texts, of its times if known."""
-    numbers, lines, phases = Numbers(), dict[Node, str](), dict[Node, str]()
+    numbers, lines, phases = Numbers(), dict[Node, str](), dict[Node, Phase]()
     plan = next(each for each in passed.values() if isinstance(each, Plan))
     by_stage = {stage: each for stage, each in passed.items() if isinstance(each, Graph)}
     own = {node for graph in by_stage.values() for node in graph.nodes}
@@ -107,15 +109,8 @@ def _root(node: Node, own: Collection[Node]) -> Node:
     return node if node.origin is None or node.origin not in own else node.origin
 
 
-def phases_of(graph: Graph) -> dict[Node, str]:
-    """What each node is for. A node may be made for a gradient first; what a forward output needs is forward."""
-    forward = set(toposort([node for node in graph.outputs if node.phase == "forward"]))
-    leaves = {*graph.inputs, *graph.params}
-    return {node: "forward" if node in forward or node in leaves else node.phase for node in graph.nodes}
-
-
 def _node(
-    node: Node, numbers: Numbers, root: int, line: str, phases: Mapping[Node, str], layers: Mapping[Node, str]
+    node: Node, numbers: Numbers, root: int, line: str, phases: Mapping[Node, Phase], layers: Mapping[Node, str]
 ) -> Facts:
     """role: input, param, number (a scalar constant, which stands in the texts by its value) or value."""
     role = node.op.name if node.name else "value" if is_numbered(node) else "number"
@@ -147,7 +142,7 @@ def _graph(stage: str, graph: Graph, numbers: Numbers) -> Facts:
     }
 
 
-def _all_layers(graphs: Mapping[str, Graph], phases: Mapping[Node, str]) -> dict[Node, str]:
+def _all_layers(graphs: Mapping[str, Graph], phases: Mapping[Node, Phase]) -> dict[Node, str]:
     """The layer of each node of any stage: that of its root, and for an update that of its param."""
     built = layers_of(graphs["graph"])
     found = dict(built)

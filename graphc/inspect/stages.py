@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from graphc.errors import InputError
-from graphc.graph import Graph
-from graphc.ir import Node
-from graphc.kinds import Stored
+from graphc.graph import Graph, in_this_graph
+from graphc.ir import Node, toposort
 from graphc.nearest import did_you_mean
-
-T = TypeVar("T")
+from graphc.origin import Phase
 
 SUFFIXES = {"graph": ".txt", "program": ".txt", "python": ".py", "llvm": ".ll", "asm": ".s"}
 """The end of a file's name for each language."""
@@ -43,17 +41,8 @@ def graph_at(passed: Mapping[str, Any], stages: Iterable[str], stage: str) -> Gr
     return found
 
 
-def in_this_graph(nodes: Sequence[Node], fact: Callable[[Node], T]) -> dict[Node, T]:
-    """A fact of each node, such as what it was made for; `nodes` are a graph's, arguments before users.
-
-    What is made of constants and sizes alone is one node for all graphs that need it, whichever made it first: it has
-    the fact of its first user in this one.
-    """
-    found = {node: fact(node) for node in nodes}
-    own: set[Node] = set()
-    for node in nodes:
-        if isinstance(node.op.kind, Stored) or any(arg in own for arg in node.args):
-            own.add(node)
-    for node in reversed(nodes):
-        found.update((arg, found[node]) for arg in node.args if arg not in own)
-    return found
+def phases_of(graph: Graph) -> dict[Node, Phase]:
+    """What each node is for. A node may be made for a gradient first; what a forward output needs is forward."""
+    found = in_this_graph(graph.nodes, lambda node: node.phase)
+    forward = toposort([node for node in graph.outputs if found[node] == "forward"])
+    return {**found, **dict.fromkeys(forward, "forward")}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from graphc.graph import Graph, is_numbered, names_of, printable
 from graphc.inspect.layers import layers_of
-from graphc.inspect.links import phases_of
+from graphc.inspect.stages import phases_of
 from graphc.ir import Node
 
 MOST = 60
