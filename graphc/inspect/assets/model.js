@@ -20,14 +20,16 @@ model.kernels.forEach((kernel, at) => {
   }
 });
 
-// The kernels that compute a node; for one that a pass has replaced, those that compute what came of it in its phase.
+// The kernels that compute a node; for one that a pass has replaced, those of what came of it in its phase, else of what read it.
 function kernelsOf(id) {
-  if (nodes[id].kernels) return nodes[id].kernels;
-  if (nodes[id].role === "input" || nodes[id].role === "param") return [];
-  const found = [...(kernelsOfRoot.get(nodes[id].root) || [])];
-  const same = (at) =>
-    model.kernels[at].nodes.some((each) => nodes[each].root === nodes[id].root && nodes[each].phase === nodes[id].phase);
-  return found.some(same) ? found.filter(same) : found;
+  const node = nodes[id];
+  if (node.kernels) return node.kernels;
+  if (node.role === "input" || node.role === "param") return [];
+  const same = (at) => model.kernels[at].nodes.some((each) => nodes[each].root === node.root && nodes[each].phase === node.phase);
+  const found = [...(kernelsOfRoot.get(node.root) || [])].filter(same);
+  const last = [...graphs.values()].reverse().find((graph) => graph.name.has(id));
+  node.kernels = found.length || !last ? found : [...new Set(readersIn(last, id).flatMap(kernelsOf))];
+  return node.kernels;
 }
 
 function graphOf(stage) {

@@ -5,10 +5,10 @@ function isAbout(ids, state) {
 }
 
 function drawKernels(state) {
-  const head = html("tr", null, ...["kernel", "region", "computes", "reads", "writes", model.timed ? "time" : "price", "your lines"].map((text) => html("th", null, text)));
+  const head = html("tr", null, ...["kernel", "region", model.timed ? "time" : "price", "computes", "reads", "writes", "your lines"].map((text) => html("th", null, text)));
   const rows = model.kernels.map((kernel) => {
-    const cells = [kernel.name, kernel.region || "", kernel.ops.join(", "), kernel.reads, kernel.writes, kernel.price, kernel.lines.join(", ")];
-    const row = html("tr", null, ...cells.map((text, at) => html("td", { class: at < 2 ? "mono" : at === 2 ? "" : "tight" }, text)));
+    const cells = [kernel.name, kernel.region || "", kernel.price, kernel.ops.join(", "), kernel.reads, kernel.writes, kernel.lines.join(", ")];
+    const row = html("tr", null, ...cells.map((text, at) => html("td", { class: at < 2 ? "mono" : at === 3 ? "" : "tight" }, text)));
     row.cells[0].replaceChildren(html("button", { class: "chip", type: "button", click: () => chooseOf(kernel.nodes, "") }, kernel.name));
     row.classList.toggle("chosen", isAbout(kernel.nodes, state));
     return row;
