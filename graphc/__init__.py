@@ -187,7 +187,14 @@ from graphc.ops.softmax import (
     softmax as softmax,
     standardize as standardize,
 )
-from graphc.optim import SGD as SGD, Optimizer as Optimizer
+from graphc.optim import (
+    SGD as SGD,
+    Adagrad as Adagrad,
+    Adam as Adam,
+    AdamW as AdamW,
+    Optimizer as Optimizer,
+    RMSprop as RMSprop,
+)
 from graphc.passes.differentiate import grad as grad
 from graphc.reference import evaluate as evaluate
 from graphc.state import Param as Param, input as input, param as param

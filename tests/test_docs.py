@@ -25,7 +25,7 @@ def blocks(text: str) -> list[str]:
 
 
 def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, fused: None) -> None:
-    first, shown, _, more, layers, training, *_ = blocks(README)
+    first, shown, _, more, layers, optimizer, training, *_ = blocks(README)
     assert len([line for line in first.splitlines() if line.strip()]) <= 15
     names: dict[str, object] = {}
     exec(compile(first, "train.py", "exec"), names)
@@ -34,6 +34,10 @@ def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, f
     assert names["count"].value == 0.0  # type: ignore[attr-defined]
     exec(compile(layers, "train.py", "exec"), names)
     assert names["classes"](x=names["images"]).shape == (128,)  # type: ignore[operator]
+    exec(compile(optimizer, "train.py", "exec"), names)
+    w = gc.param("w", np.array([1.0, -1.0]))
+    gc.compile(gc.sum(w * w), optimizer=names["SignSGD"](lr=0.5))()  # type: ignore[operator]
+    np.testing.assert_array_equal(w.value, [0.5, -0.5])
     exec(compile(training, "train.py", "exec"), names)
     assert names["history"].steps == 8  # type: ignore[attr-defined]
     assert list(names["history"].metrics) == ["val_loss", "accuracy"]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""SGD against PyTorch's formulas, written out in NumPy, over 50 steps in float64."""
+"""The optimizers against PyTorch's formulas, written out in NumPy, in float64; tests/peers has PyTorch itself."""
 
 from __future__ import annotations
 
@@ -78,12 +78,121 @@ def test_params_that_are_not_trainable_stay(rng: np.random.Generator, python_mod
     np.testing.assert_array_equal(frozen.value, before)
 
 
+# ---- those that keep the gradients' squares --------------------------------------------------------------------------
+
+
+def adagrad(w, grad, steps, lr, weight_decay=0.0, eps=1e-10):
+    """torch.optim.Adagrad's algorithm, as its documentation states it."""
+    total = np.zeros_like(w)
+    for _ in range(steps):
+        g = grad(w) + weight_decay * w
+        total = total + g**2
+        w = w - lr * g / (np.sqrt(total) + eps)
+    return w
+
+
+def rmsprop(w, grad, steps, lr, alpha=0.99, eps=1e-8, weight_decay=0.0, momentum=0.0):
+    """torch.optim.RMSprop's."""
+    mean, buffer = np.zeros_like(w), np.zeros_like(w)
+    for _ in range(steps):
+        g = grad(w) + weight_decay * w
+        mean = alpha * mean + (1 - alpha) * g**2
+        buffer = momentum * buffer + g / (np.sqrt(mean) + eps)
+        w = w - lr * buffer
+    return w
+
+
+def adam(w, grad, steps, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, decoupled=0.0):
+    """torch.optim.Adam's; `decoupled` is the weight_decay of torch.optim.AdamW."""
+    m, v = np.zeros_like(w), np.zeros_like(w)
+    for t in range(1, steps + 1):
+        g = grad(w) + weight_decay * w
+        w = w - lr * decoupled * w
+        m = betas[0] * m + (1 - betas[0]) * g
+        v = betas[1] * v + (1 - betas[1]) * g**2
+        w = w - lr * (m / (1 - betas[0] ** t)) / (np.sqrt(v / (1 - betas[1] ** t)) + eps)
+    return w
+
+
+def adamw(w, grad, steps, lr, weight_decay=1e-2, **options):
+    return adam(w, grad, steps, lr, decoupled=weight_decay, **options)
+
+
+ADAPTIVE = [
+    (gc.Adagrad, adagrad, {}),
+    (gc.Adagrad, adagrad, {"weight_decay": 0.1, "eps": 1e-3}),
+    (gc.RMSprop, rmsprop, {}),
+    (gc.RMSprop, rmsprop, {"alpha": 0.8, "eps": 1e-3, "weight_decay": 0.1, "momentum": 0.7}),
+    (gc.Adam, adam, {}),
+    (gc.Adam, adam, {"betas": (0.7, 0.95), "eps": 1e-3, "weight_decay": 0.1}),
+    (gc.AdamW, adamw, {}),
+    (gc.AdamW, adamw, {"betas": (0.7, 0.95), "weight_decay": 0.0}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "by_hand", "options"), ADAPTIVE, ids=lambda each: getattr(each, "__name__", str(each))
+)
+def test_adaptive_optimizers_are_pytorchs(kind, by_hand, options: dict, rng: np.random.Generator, either_mode) -> None:
+    start, x, t = rng.normal(size=(6, 4)), rng.normal(size=(7, 6)), rng.normal(size=(7, 4))
+    w = gc.param("w", start)
+    step = gc.compile(gc.mse(gc.input("x", (7, 6), "float64") @ w, t), optimizer=kind(lr=0.002, **options))
+    for _ in range(200):  # on the way: around the minimum each rounding grows from step to step
+        step(x)
+    expected = by_hand(start, lambda w: x.T @ (2 * (x @ w - t) / t.size), 200, 0.002, **options)
+    np.testing.assert_allclose(w.value, expected, rtol=1e-9)
+
+
+def test_steps_are_counted_once_for_all_params_and_over_calls(rng: np.random.Generator, python_mode: None) -> None:
+    start, x = rng.normal(size=(3, 2)), rng.normal(size=(5, 3))
+    a, b = gc.param("a", start), gc.param("b", start)
+    inputs = gc.input("x", (5, 3), "float64")
+    step = gc.compile(gc.mean(gc.tanh(inputs @ a)) + gc.mean(gc.tanh(inputs @ b)), optimizer=gc.Adam(lr=0.1))
+    step(x)
+    step.run(2, x)
+    assert step.optimizer._count.value == 3
+    slope = lambda w: x.T @ ((1 - np.tanh(x @ w) ** 2) / 10)  # noqa: E731
+    np.testing.assert_allclose(a.value, adam(start, slope, 3, 0.1), rtol=1e-9)
+    np.testing.assert_array_equal(a.value, b.value)
+
+
+def test_float32_params_keep_float32_states(rng: np.random.Generator, either_mode) -> None:
+    w = gc.param("w", rng.normal(size=(6, 4)).astype("f"))
+    step = gc.compile(gc.mean(gc.tanh(gc.input("x", ("n", 6)) @ w)), optimizer=gc.AdamW(lr=0.01))
+    before = w.value.copy()
+    step(rng.normal(size=(8, 6)).astype("f"))
+    # The first step of Adam is lr times the gradient's sign, but for eps.
+    np.testing.assert_allclose(np.abs(w.value - before * (1 - 1e-4)), 0.01, rtol=1e-3)
+    assert step.optimizer.state(w, "mean").dtype == np.float32
+
+
+class Sign(gc.Optimizer):
+    """A user's own: signSGD."""
+
+    def update(self, param, gradient):
+        return [(param, param - self.rate(param) * gc.sign(gradient))]
+
+
+def test_an_optimizer_of_ones_own(rng: np.random.Generator, python_mode: None) -> None:
+    w = gc.param("w", np.array([1.0, -2.0, 0.5]))
+    step = gc.compile(gc.sum(w * w), optimizer=Sign(lr=0.25))
+    step()
+    np.testing.assert_array_equal(w.value, [0.75, -1.75, 0.25])
+    assert "Sign.steps" not in step.stages["differentiate"], "nothing is counted that nobody reads"
+
+
 def test_hyperparameters_are_checked() -> None:
+    with pytest.raises(ValueError, match="eps is not negative, got -1"):
+        gc.Adagrad(lr=1, eps=-1)
+    with pytest.raises(ValueError, match=r"alpha is at least 0 and below 1, got 1\.0"):
+        gc.RMSprop(lr=1, alpha=1.0)
+    with pytest.raises(ValueError, match=r"betas\[1\] is at least 0 and below 1, got 2"):
+        gc.Adam(lr=1, betas=(0.9, 2))
     with pytest.raises(ValueError, match="lr is not negative, got -1"):
         gc.SGD(lr=-1)
     with pytest.raises(ValueError, match="lr is not negative, got -2"):
         gc.SGD(lr=1).lr = -2
-    with pytest.raises(ValueError, match=r"not negative, got 0\.1, -1"):
+    with pytest.raises(ValueError, match="weight_decay is not negative, got -1"):
         gc.SGD(lr=1, momentum=0.1, weight_decay=-1)
     with pytest.raises(AttributeError):
         gc.SGD(lr=1, momentum=0.9).momentum = 0.5  # type: ignore[misc]
