@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from graphc.doctor import doctor
 from graphc.fuzz import examine
 from graphc.inspect import show
 from graphc.runtime import cache
@@ -87,6 +88,7 @@ def _cache(arguments: Arguments) -> int:
 
 COMMANDS = {
     "show": Command("a step that a script compiles, at any stage", show.options, show.show),
+    "doctor": Command("what graphc runs on here, and a short test of it", lambda parser: None, lambda _: doctor()),
     "cache": Command("compiled steps on disk", _cache_options, _cache),
     "fuzz": Command("look for wrong programs with random graphs", _fuzz_options, _fuzz),
     "bench": Command("graphc beside its peers: race, sweep, compile or stability", _bench_options, _bench, False),

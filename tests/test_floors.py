@@ -28,11 +28,11 @@ FLOORS = (
     ("function",),
     ("compiler", "gradcheck"),
     ("__init__",),
-    ("fuzz",),
+    ("doctor", "fuzz"),
     ("__main__",),
 )
 NUMBA_OR_LLVM = ("jit.py", "native.py", "cache.py", "embed.py")
-TOOLS = ("fuzz", "__main__")
+TOOLS = ("doctor", "fuzz", "__main__")
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}
 FILES = sorted(PACKAGE.rglob("*.py"))
 
@@ -83,7 +83,7 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
 
 # Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces; the words of
 # errors.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "fuzz", "__main__")
+LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "doctor", "fuzz", "__main__")
 LIBRARY += ("embed", "explain", "inspect", "report")
 LIBRARY += ("emitted", "explained", "remedies", "nearest")
 BENEATH = ("primitives", "runtime")

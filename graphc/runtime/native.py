@@ -59,6 +59,13 @@ def target() -> llvm.TargetMachine:
     return triple.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=3, jit=True)
 
 
+def vectors() -> tuple[str, int]:
+    """What LLVM calls this CPU, and the bits of its vector registers."""
+    features = llvm.get_host_cpu_features()
+    wide = ((512, "avx512f"), (256, "avx"))
+    return llvm.get_host_cpu_name(), next((bits for bits, name in wide if features.get(name)), 128)
+
+
 @once
 def _linker() -> llvm.LLJIT:
     return llvm.create_lljit_compiler(target())
