@@ -304,16 +304,25 @@ def _inputs_of(node: Node) -> list[Node]:
 
 def remedy_of_array(node: Node, array: np.ndarray[Any, Any]) -> str:
     """`; try x[None]`: how an array with other axes than an input fits it, if one of the usual changes does."""
-    name, count = node.name, len(array) if array.ndim else 0
-    changes = (
-        (f"{name}[None]" if array.ndim else f"[{name}]", array[None]),
-        (f"{name}[:, None]", array[:, None] if array.ndim == 1 else array),
-        (f"{name}[:, 0]", array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array),
-        (f"{name}.argmax(-1)", array[..., 0] if node.dtype.kind in "iu" and array.ndim > 1 else array),
-        (f"{name}.reshape(len({name}), -1)", array.reshape(count, -1) if array.ndim > 2 and count else array),
-        (f"{name}.T", array.T),
-    )
-    return next((f"; try {text}" for text, other in changes if _has_shape(other.shape, node.shape)), "")
+    if _has_shape(array.shape, node.shape):
+        return ""  # its axes are as they should be: it is a size that disagrees with another array's
+    return next((f"; try {text}" for text, other in _changes(node, array) if _has_shape(other.shape, node.shape)), "")
+
+
+def _changes(node: Node, array: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
+    """What is usually done to an array of other axes, and what it makes of this one."""
+    name = node.name
+    yield f"{name}[None]" if array.ndim else f"[{name}]", array[None]
+    if array.ndim == 1:
+        yield f"{name}[:, None]", array[:, None]
+    if array.ndim == 2 and array.shape[1] == 1:
+        yield f"{name}[:, 0]", array[:, 0]
+    if node.dtype.kind in "iu" and array.ndim > 1:
+        yield f"{name}.argmax(-1)", array[..., 0]
+    if array.ndim > 2 and len(array):
+        yield f"{name}.reshape(len({name}), -1)", array.reshape(len(array), -1)
+    if array.ndim > 1:
+        yield f"{name}.T", array.T
 
 
 def _has_shape(shape: tuple[int, ...], wanted: Sequence[Any]) -> bool:

@@ -80,15 +80,17 @@ def page(step: Function, tmp_path: Path, values: Any = None) -> Page:
 
 
 def test_kernels_have_the_times_of_a_profile(python_mode: None) -> None:
-    step, other = deep(1), deep(2)
+    step, other, y = deep(1), deep(2), gc.input("y", ("batch",), "int64")
     profile = step.profile(np.zeros((3, 64), np.float32), np.zeros(3, np.int64))
     facts = links_of(step._passed, step.stages, step.report(), step.summary(), profile).facts
     assert "(batch=3): " in facts["timed"]
     assert {each["name"]: each["cost"] for each in facts["kernels"]} == {
         row.name: row.seconds for row in profile.rows if row.calls
     }
-    with pytest.raises(InputError, match="the profile is of another step: it has no kernel"):
-        links_of(other._passed, other.stages, other.report(), other.summary(), profile)
+    wider = gc.compile(gc.softmax_cross_entropy(gc.nn.dense(gc.input("x", ("batch", 64)), 11), y), optimizer=gc.SGD(1))
+    for another in (other, wider):
+        with pytest.raises(InputError, match="the profile is of another step"):
+            links_of(another._passed, another.stages, another.report(), another.summary(), profile)
 
 
 # ---- the textbook's picture -----------------------------------------------------------------------------------------

@@ -207,3 +207,11 @@ def test_an_update_of_another_dtype() -> None:
     with pytest.raises(gc.GraphError, match=re.escape("\n  try .astype('float32') on the value")):
         gc.compile([], updates={w: value})
     gc.compile([], updates={w: value.astype("float32")})
+
+
+def test_nothing_is_tried_where_only_a_size_disagrees(python_mode: None) -> None:
+    p, q = gc.input("p", ("batch", 3)), gc.input("q", ("batch",))
+    step = gc.compile(gc.mean(p) + gc.mean(q))
+    with pytest.raises(gc.InputError, match="axis 0 is 6, not 5") as caught:
+        step(np.ones((5, 3), "f"), np.ones(6, "f"))
+    assert "try" not in str(caught.value)

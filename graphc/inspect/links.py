@@ -22,7 +22,7 @@ from graphc.kernel import Buffer, Gemm, Item, Load, Plan, Region, Role, Store, b
 from graphc.kinds import Constant
 from graphc.origin import Phase
 from graphc.report import Report, bytes_text, formula, seconds_text
-from graphc.sizes import typical
+from graphc.sizes import evaluate, symbols, typical
 from graphc.state import Param
 
 Facts = dict[str, Any]
@@ -169,11 +169,8 @@ def _kernels(plan: Plan, report: Report, profile: Profile | None, numbers: Numbe
     """Each with its price, or with the seconds that a profile of this step has measured; `cost` is that as a number."""
     items = [item for item, _ in heavy(plan.program.body)]
     seconds = {} if profile is None else {row.name: row.seconds for row in profile.rows}
-    missing = [record.name for record in report.kernels if profile is not None and record.name not in seconds]
-    if missing:
-        raise InputError(
-            f"the profile is of another step: it has no kernel {missing[0]}; take f.profile(...) of this one"
-        )
+    if profile is not None and not _is_of(profile, report):
+        raise InputError("the profile is of another step, with other kernels or sizes; take f.profile(...) of this one")
     return [
         {
             "name": record.name,
@@ -189,6 +186,17 @@ def _kernels(plan: Plan, report: Report, profile: Profile | None, numbers: Numbe
         }
         for record, item in zip(report.kernels, items, strict=True)
     ]
+
+
+def _is_of(profile: Profile, report: Report) -> bool:
+    """Whether a profile's rows are a report's kernels, and move as many bytes."""
+    told = [(row.name, row.region, row.ops, row.lines, row.bytes) for row in profile.rows if row.calls]
+    wanted = [
+        (each.name, each.region, each.ops, each.lines, evaluate(each.reads + each.writes, profile.sizes))
+        for each in report.kernels
+        if {*symbols(each.reads + each.writes)} <= profile.sizes.keys()
+    ]
+    return told == wanted
 
 
 def _memory(plan: Plan, numbers: Numbers) -> Facts:

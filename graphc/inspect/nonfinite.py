@@ -131,8 +131,10 @@ def _lines(graph: Graph, loss: Node, replay: Replay) -> Iterator[str]:
     made = _sources(graph.outputs[0], seen)
     stored = [node for node in made if isinstance(node.op.kind, Stored)]
     if stored:
+        updated = {param for param, _ in graph.updates}
         for node in stored:
-            yield f"{node.op.name} {node.name} holds {seen[node].fault} ({node.where})"
+            earlier = "; if a step wrote that, its gradient was not finite" if node in updated else ""
+            yield f"{node.op.name} {node.name} holds {seen[node].fault} ({node.where}){earlier}"
     elif made:
         yield from _of_node(made[0], seen[made[0]], replay)
     else:

@@ -56,6 +56,8 @@ def show(arguments: argparse.Namespace) -> int:
     Raises OSError where the page cannot be written.
     """
     try:
+        if arguments.stage is not None and (arguments.diff or arguments.html):
+            raise InputError("--diff names its stages and --html shows all of them: leave --stage out")
         path, name = _target(arguments.target)
         with watched() as made:
             names = _ran(path)
@@ -157,8 +159,6 @@ def _by_own_name(made: Sequence[Inspected]) -> dict[str, Inspected]:
 def _asked(step: Inspected, arguments: argparse.Namespace) -> tuple[str, str]:
     """The text that is asked for, and its language; a page is written, and the text says where."""
     stage = arguments.stage
-    if stage is not None and (arguments.diff or arguments.html):
-        raise InputError("--diff names its stages and --html shows all of them: leave --stage out")
     if arguments.diff:
         return step.diff(*arguments.diff), "diff"
     if arguments.html:

@@ -103,7 +103,7 @@ function tintOf(box, state) {
   if (state.colour === "phase" || state.stage === GRADIENTS) return null;
   if (!box.kernels.length) return "var(--quiet)";
   if (state.colour === "kernel") return kernelTint(box.kernels[0]);
-  const dearest = Math.max(...model.kernels.map((kernel) => kernel.cost));
+  const dearest = Math.max(...model.kernels.map((kernel) => kernel.cost)) || 1;
   const share = Math.max(...box.kernels.map((at) => model.kernels[at].cost)) / dearest;
   return `color-mix(in srgb, light-dark(#b91c1c, #ff7b72) ${Math.round(100 * Math.sqrt(share))}%, light-dark(#94a3b8, #64748b))`;
 }
@@ -117,9 +117,9 @@ function drawLegend(state) {
   const legend = document.getElementById("legend");
   const shown = new Set([...view.boxes.values()].map((box) => box.phase));
   const entries = Object.keys(TAG).filter((phase) => shown.has(phase)).map(legendKey);
-  if (state.colour === "kernel") entries.push(html("span", null, "Colours: kernels; boxes name theirs."));
+  if (state.colour === "kernel" && state.stage !== GRADIENTS) entries.push(html("span", null, "Colours: kernels; boxes name theirs."));
   const dearest = model.timed ? "that take the most time" : "that the compiler reckons dearest, if each symbolic size is 64";
-  if (state.colour === "price") entries.push(html("span", null, `Red: the kernels ${dearest}.`));
+  if (state.colour === "price" && state.stage !== GRADIENTS) entries.push(html("span", null, `Red: the kernels ${dearest}.`));
   if (state.layers) entries.push(html("span", null, "Double-click or Enter opens a layer, or closes it."));
   if (state.stage === GRADIENTS) entries.push(html("span", null, "An edge on the right carries the gradient that flows back along it."));
   legend.replaceChildren(...entries);

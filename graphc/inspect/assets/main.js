@@ -8,7 +8,7 @@ const current = {
   stage: startStage(),
   layers: Math.max(...model.graphs.map((graph) => graph.nodes.length)) > LARGE,
   opened: new Set(), // layers that are shown as nodes
-  colour: "phase",
+  colour: model.timed ? "price" : "phase",
   zoom: 0, // 0: as the window wants it
   chosen: null,
   found: [],
@@ -16,7 +16,7 @@ const current = {
 };
 
 function startStage() {
-  if (hasGradients && graphs.get("graph").nodes.length <= LARGE) return GRADIENTS;
+  if (hasGradients && !model.timed && graphs.get("graph").nodes.length <= LARGE) return GRADIENTS;
   return hasBackward("differentiate") ? "differentiate" : "graph";
 }
 
@@ -84,6 +84,7 @@ function buildBar() {
     redraw();
   });
   if (model.timed) document.querySelector("#colour option[value=price]").textContent = "time";
+  document.getElementById("colour").value = current.colour;
   document.getElementById("colour").addEventListener("change", (event) => {
     current.colour = event.target.value;
     redraw();
