@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphc.errors import InputError
+from graphc.explain import computed
 from graphc.graph import Graph, is_numbered, lines_of, names_of, printable, spelled_attr
 from graphc.inspect.formulas import formulas_of
 from graphc.inspect.layers import layers_of
-from graphc.inspect.marks import computed, heavy, marks_of
+from graphc.inspect.marks import heavy, marks_of
 from graphc.inspect.profile import Profile
 from graphc.inspect.stages import phases_of
 from graphc.ir import Node, postorder
@@ -182,7 +183,7 @@ def _kernels(plan: Plan, report: Report, profile: Profile | None, numbers: Numbe
             "writes": formula(record.writes, bytes_text),
             "price": seconds_text(seconds[record.name]) if seconds else str(record.price),
             "cost": seconds[record.name] if seconds else typical(record.price.sixty_fourths) / 64e9,
-            "nodes": [numbers.of(node) for node in computed(item)],
+            "nodes": [numbers.of(node) for node in computed([item])],
         }
         for record, item in zip(report.kernels, items, strict=True)
     ]

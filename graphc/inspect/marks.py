@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, TypeAlias
 
+from graphc.explain import computed
 from graphc.graph import Graph, is_numbered, names_of
 from graphc.ir import Node
-from graphc.kernel import Check, Gemm, Item, Kernel, Let, Loop, Plan, Program, Region, Store, walk
+from graphc.kernel import Check, Gemm, Item, Kernel, Loop, Plan, Program, Region
 
 Mark: TypeAlias = "tuple[int, int, list[Node]]"
 
@@ -51,12 +52,6 @@ def heavy(items: Iterable[Item]) -> Iterator[tuple[Kernel | Gemm, Region | None]
             yield item, None
 
 
-def computed(item: Item) -> list[Node]:
-    """The nodes that an item computes."""
-    made = (each.origin for each in walk([item]) if isinstance(each, (Let, Store, Gemm)))
-    return list(dict.fromkeys(made))
-
-
 # ---- graphs ---------------------------------------------------------------------------------------------------------
 
 
@@ -82,7 +77,7 @@ def _of_items(items: Iterable[Item], graph: Graph) -> Iterator[Sequence[Node]]:
     """The nodes of each line that kernel.text makes of the items."""
     for item in items:
         if isinstance(item, (Kernel, Loop)):
-            yield computed(item) if isinstance(item, Kernel) else []
+            yield computed([item]) if isinstance(item, Kernel) else []
             yield from _of_items(item.body, graph)
         elif isinstance(item, Region):
             yield []
@@ -124,7 +119,7 @@ SYMBOL = re.compile(r"emitted(?:8|9_)[0-9a-f]{8}\d+(step|[kr]\d+)B\d")
 def _functions(source: Sequence[str], program: Program, names: Mapping[Node, str]) -> Functions:
     """What each function of the source computes: a kernel for those equal to it, too, a region for its tiles."""
     made = {
-        names[item.origin] if isinstance(item, Gemm) else item.name: computed(item) for item, _ in heavy(program.body)
+        names[item.origin] if isinstance(item, Gemm) else item.name: computed([item]) for item, _ in heavy(program.body)
     }
     found: Functions = {name: list(nodes) for name, nodes in made.items()}
     for line in source:
@@ -133,14 +128,9 @@ def _functions(source: Sequence[str], program: Program, names: Mapping[Node, str
             found[equal[1]] += made[equal[2]]
     for item in program.body:
         if isinstance(item, Region):
-            found[item.name] = list(chain.from_iterable(map(computed, heavy_items(item))))
-    found["step"] = [node for item in program.body if not isinstance(item, Region) for node in computed(item)]
+            found[item.name] = computed(each for each, _ in heavy([item]))
+    found["step"] = computed(item for item in program.body if not isinstance(item, Region))
     return found
-
-
-def heavy_items(region: Region) -> list[Item]:
-    """The kernels and products of a region."""
-    return [item for item, _ in heavy([region])]
 
 
 def _of_functions(lines: Sequence[str], functions: Functions) -> Iterator[Mark]:
