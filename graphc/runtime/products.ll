@@ -212,8 +212,8 @@ define internal void @{NAME}_at(ptr %b.turned, ptr %a.turned, ptr %columns.at, p
   %few.columns = icmp ult i64 %columns, 16
   ; a transposed a is turned over again for each panel: so one panel takes all columns, if they are few, of shorter pieces
   %out.size = mul i64 %rows, %columns
-  %out.large = icmp ugt i64 %out.size, 1048576
-  %columns.many = icmp ugt i64 %columns, 512
+  %out.large = icmp ugt i64 %out.size, {LARGE}
+  %columns.many = icmp ugt i64 %columns, {NARROW}
   %panels.many = or i1 %columns.many, %out.large
   %short.not = or i1 %panels.many, %small
   %short.columns = select i1 %short.not, i64 1, i64 %columns

@@ -14,10 +14,13 @@ LINE = 64
 WIDTHS = (1, 4, 16, 64)
 """Numbers that thin.ll's parts take at a time; each width takes some 10 ms to compile."""
 
-CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024, "TURNED": 1 << 18}
-"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are
-not worth panels; a longer inner axis is multiplied in pieces; elements of a transposed matrix beyond which it is no use
-to turn it over for each panel of the other."""
+CUT = {"SMALL": 1_000_000, "PANEL": 1 << 16, "FEW": 8, "LONGEST": 1024}
+"""Multiplications of a product that OpenBLAS takes as it is; elements of a panel; products of fewer rows are not worth
+panels; a longer inner axis is multiplied in pieces."""
+
+TURNED = {"TURNED": 1 << 18, "NARROW": 512, "LARGE": 1 << 20}
+"""Where the first matrix is transposed: of more elements than these it is no use to turn it over for each panel of the
+other; up to so many columns are one panel, with shorter pieces, unless the result has more elements than these."""
 
 THIN = {"OUTER": 1 << 18, "SHORT": 64, "COPIED": 1 << 16}
 """Elements of the largest outer product that BLAS does not make faster; the longest inner axis of so few columns
@@ -33,7 +36,8 @@ def product(symbol: str) -> Loaded:
     side = LINE // size
     names = {"NAME": symbol, "BLAS": blas, "FLOAT": number, "BYTES": size, "SIDE": side}
     thin = [filled("thin.ll", {**names, "W": width, "KIND": f"f{8 * size}"}) for width in WIDTHS]
-    text = [filled("products.ll", {**CUT, **THIN, **names}), *thin, *_square(f"{symbol}_turned", number, side)]
+    constants = {**CUT, **TURNED, **THIN, **names}
+    text = [filled("products.ll", constants), *thin, *_square(f"{symbol}_turned", number, side)]
     return compiled("\n".join(text), [symbol], gemms())
 
 
