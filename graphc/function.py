@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,14 +33,13 @@ from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Plan
 from graphc.optim import Optimizer
 from graphc.pipeline import run_pipeline
-from graphc.reference import concrete_shape, flattened, in_structure
+from graphc.reference import concrete_shape, in_structure
 from graphc.report import Watch
 from graphc.request import graph_of
 from graphc.runtime import native
 from graphc.runtime.threads import chosen, start
 from graphc.state import Param
-from graphc.training.fit import Callback, fit
-from graphc.training.history import History
+from graphc.training.face import Trained
 from graphc.training.step import Step
 
 Array = np.ndarray[Any, Any]
@@ -50,7 +49,7 @@ RESPONSE = 0.1
 """Seconds of native code after which `run` looks whether to stop."""
 
 
-class Function(Inspected):
+class Function(Inspected, Trained):
     """A compiled step. Call it with arrays in the order of `inputs`, or by name.
 
     inputs, outputs, params, optimizer: what it was compiled from. stages: the text of each stage. source: the emitted
@@ -78,6 +77,7 @@ class Function(Inspected):
         self._njit: Callable[..., Any] | None = None
         self._measured: dict[tuple[Node, ...], Function] = {}
         self._bind_memory()
+        self._step = self._as_step()
         tell(self)
 
     def _bind_memory(self) -> None:
@@ -199,57 +199,6 @@ class Function(Inspected):
 
     # ---- training ---------------------------------------------------------------------------------------------------
 
-    def fit(
-        self,
-        data: Any,
-        *,
-        batch_size: int = 32,
-        epochs: int = 1,
-        shuffle: bool = True,
-        seed: int = 0,
-        validation: Any = None,
-        metrics: Mapping[str, Node] | None = None,
-        callbacks: Iterable[Callback] = (),
-        progress: bool | None = None,
-    ) -> History:
-        """Trains on mini-batches: rows are shuffled, gathered and cast, and steps run, in one native loop.
-
-        data: a dict of arrays by input, or a tuple in the order of `inputs`. Inputs that share the leading symbolic
-        size are cut into batches along it; others are given to each step as they are. The last batch of an epoch may be
-        smaller. Without a symbolic one, inputs of the leading size `batch_size` are cut, and it has to divide the rows.
-        Arrays keep their dtype (uint8 images, a memory map): each batch is cast as a call would cast it. Or an iterable
-        of batches, each a dict or a tuple; it is iterated in each epoch, and batch_size, shuffle and seed say nothing.
-        shuffle, seed: the order of the rows follows from the seed and the epoch's number in this call.
-        validation: data like `data`; its loss is measured after each epoch as `val_loss`, and so are the metrics.
-        metrics: scalars by name over the same inputs, on the training data if there is no validation. Each is a mean
-        over batches, weighted by samples; as the validation loss it is measured without dropout (`nn.inference`).
-        callbacks: each is called with (epoch, history) after each epoch, counted from 1; a true result ends training.
-        progress: on stderr a bar in a terminal or notebook, else a line an epoch; False for none.
-
-        Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
-        anything has changed; what a step raises says which it was, has the history, and leaves the params as before it.
-        """
-        loss = next(iter(flattened(self.outputs)), None)
-        if loss is None or loss.shape or not self._written:
-            raise InputError(
-                f"fit trains a function whose first output is a scalar loss; {self._graph.name} returns {self.outputs} "
-                f"and updates {len(self._written)} params: gc.compile(loss, optimizer=gc.SGD(lr=0.1))"
-            )
-        return fit(
-            self._step,
-            loss,
-            self._measuring,
-            data,
-            batch_size=batch_size,
-            epochs=epochs,
-            shuffle=shuffle,
-            seed=seed,
-            validation=validation,
-            metrics=metrics,
-            callbacks=callbacks,
-            progress=progress,
-        )
-
     def _measuring(self, scalars: Mapping[str, Node]) -> Step:
         """The step of a function of the same inputs that computes these nodes; compiled once."""
         key = tuple(scalars.values())
@@ -258,8 +207,7 @@ class Function(Inspected):
             self._measured[key] = Function(graph, list(key), None, self.threads, Watch())
         return self._measured[key]._step
 
-    @functools.cached_property
-    def _step(self) -> Step:
+    def _as_step(self) -> Step:
         program, rows = self._plan.program, rows_of(self._plan)
         return Step(
             name=self._graph.name,

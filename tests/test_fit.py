@@ -327,3 +327,21 @@ def test_calls_of_a_function_while_it_is_trained(jit_mode) -> None:
     assert set(wrong) == {10.0}
     assert count.value == 300 * 100 + 300 + 3000 * 10
     assert history.loss == [(33 * 3 * 3 + 1) / 100] * 300
+
+
+def test_steps_are_counted_however_they_are_run(jit_mode) -> None:
+    x = gc.input("x", ("batch",))
+    w = gc.param("w", np.float32(1))
+    loss = gc.mean(gc.square(x - w))
+    step = gc.compile(loss, optimizer=gc.SGD(lr=0.1, momentum=0.5))
+    data = np.arange(6, dtype="float32")
+    step(data)
+    step.run(3, data)
+    step.fit((data,), batch_size=2, epochs=2, progress=False)
+    step.profile(data)
+    with pytest.raises(gc.NonFiniteError):
+        step(data * np.float32("nan"))
+    assert step.steps == 1 + 3 + 6
+    assert step.state.keys() == {"w", "w.velocity", "SGD.lr"}
+    assert step.state["w"] is w.value
+    assert gc.compile(loss).steps == 0

@@ -23,6 +23,7 @@ from graphc.backend.table import (
     FIRST_GUARD,
     OK,
     SCALARS,
+    STEPS,
     THREADS,
     WRONG_SIZES,
     Rows,
@@ -119,7 +120,8 @@ def emit(plan: Plan, around: Around = lambda item, lines: lines) -> str:
         else:
             made = [*_lines(item, names, notes)]
         statements += around(item, made)
-    lines = [*_arena(plan), *_views(names, statements), *statements, f"return {OK}"]
+    counted = [f"table[{STEPS}] += 1"] if plan.program.graph.updates else []
+    lines = [*_arena(plan), *_views(names, statements), *statements, *counted, f"return {OK}"]
     step = [*_bound_sizes(plan), *_quotients_once(lines)]
     functions.texts.append("\n".join([*_signature(plan), *("    " + line for line in step)]))
     text = "\n\n\n".join(functions.texts)

@@ -10,9 +10,9 @@ from graphc.kernel import Buffer, Plan
 OK, WRONG_SIZES, ARENA_TOO_SMALL, FIRST_GUARD = 0, 1, 2, 3
 """What a step returns: guard number n that does not hold is FIRST_GUARD + n."""
 
-ARENA, ARENA_BYTES, SCALARS, BUSY, THREADS, FIRST_ARRAY = 0, 1, 2, 3, 4, 5
-"""The table's first rows: the addresses of the arena and of the scalar results, 1 while a thread runs the step, and how
-many threads it may use."""
+ARENA, ARENA_BYTES, SCALARS, BUSY, THREADS, STEPS, FIRST_ARRAY = 0, 1, 2, 3, 4, 5, 6
+"""The table's first rows: the addresses of the arena and of the scalar results, 1 while a thread runs the step, how
+many threads it may use, and how many steps have changed params."""
 
 
 @dataclass(frozen=True)
