@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from graphc.copies import Copies
 from graphc.function import Function
 from graphc.ir import Node
 from graphc.optim import Optimizer
@@ -22,6 +23,7 @@ def compile(
     threads: int | None = None,
     name: str | None = None,
     on_nonfinite: str = "raise",
+    copies: int | None = None,
 ) -> Function:
     """A native function of `outputs`: a node, or a list or dict of nodes, returned in the same structure.
 
@@ -32,11 +34,17 @@ def compile(
     pays. The number changes no bit of any result.
     on_nonfinite: "raise" raises NonFiniteError, with the params unchanged, for a loss that is NaN or infinite; "ignore"
     goes on.
+    copies: so many models in one call, each with values of its own for every param; see Copies. A model ends with the
+    bits that it would have alone.
     Raises GraphError for a graph that cannot be compiled.
     """
     if threads is not None and threads < 1:
         raise ValueError(f"threads is at least 1, got {threads}")
+    if copies is not None and copies < 1:
+        raise ValueError(f"copies is at least 1, got {copies}")
     watch = Watch()
     graph = graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite)
     watch.lap("graph")
+    if copies is not None:
+        return Copies(graph, outputs, optimizer, threads, watch, copies)
     return Function(graph, outputs, optimizer, threads, watch)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from graphc.arguments import as_input, in_order
-from graphc.backend.build import Interpreted
+from graphc.backend.build import Interpreted, Machine
 from graphc.backend.table import (
     ARENA,
     ARENA_BYTES,
@@ -20,6 +20,7 @@ from graphc.backend.table import (
     FIRST_GUARD,
     SCALARS,
     THREADS,
+    Rows,
     array_results,
     rows_of,
     scalar_results,
@@ -38,7 +39,7 @@ from graphc.report import Watch
 from graphc.request import graph_of
 from graphc.runtime import native
 from graphc.runtime.threads import chosen, start
-from graphc.state import Param
+from graphc.state import Param, ParamCopies
 from graphc.training.face import Trained
 from graphc.training.step import Step
 
@@ -53,8 +54,10 @@ class Function(Inspected, Trained):
     """A compiled step. Call it with arrays in the order of `inputs`, or by name.
 
     inputs, outputs, params, optimizer: what it was compiled from. stages: the text of each stage. source: the emitted
-    Python.
+    Python. models: how many it trains.
     """
+
+    models = 1
 
     def __init__(
         self, graph: Graph, structure: Any, optimizer: Optimizer | None, threads: int | None, watch: Watch
@@ -63,7 +66,7 @@ class Function(Inspected, Trained):
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer
-        self.params = tuple(node for node in graph.params if isinstance(node, Param))
+        self.params: tuple[Param | ParamCopies, ...] = tuple(node for node in graph.params if isinstance(node, Param))
         self.stages, self.source = compiled.stages, compiled.source
         self._graph, self._plan, self._code = compiled.graph, compiled.plan, compiled.code
         self._passed = compiled.passed
@@ -83,10 +86,10 @@ class Function(Inspected, Trained):
     def _bind_memory(self) -> None:
         """The table that the step works on, and the doors to it; the arena follows at the first call."""
         program, rows = self._plan.program, rows_of(self._plan)
-        self._scalars = np.zeros(max(1, len(scalar_results(self._plan))))
+        self._scalars = np.zeros(max(1, self.models * len(scalar_results(self._plan))))
         self._told = np.zeros((1, len(self._scalars)))
-        self._memory = [_live_array(buffer.node) for buffer in program.stored]
-        self._table = np.zeros(rows.count, np.int64)
+        self._memory = [self._live(buffer.node) for buffer in program.stored]
+        self._table, self._entry, shares = self._entered(rows)
         self._busy = self._table[BUSY : BUSY + 1]
         self._table[SCALARS] = self._scalars.ctypes.data
         self._table[THREADS] = self.threads
@@ -96,10 +99,10 @@ class Function(Inspected, Trained):
             native.Slot(buffer.type.dtype, len(buffer.type.shape), rows.address[buffer], rows.shape.get(buffer))
             for buffer in (*program.inputs, *array_results(self._plan))
         ]
-        self._written = [param.value for param, _ in self._graph.updates if isinstance(param, Param)]
-        self._arena = Arena(self._plan, self._table)
+        self._written = [self._live(param) for param, _ in self._graph.updates]
+        self._arena = Arena(self._plan, self._table, shares)
         self._door = native.Door(
-            self._code,
+            self._entry,
             self._table,
             self._busy,
             self._scalars,
@@ -112,6 +115,14 @@ class Function(Inspected, Trained):
         self._enter = self._door.function()  # for one scalar
         self._enter_locked = self._door.function(self._told)
         self._returns_a_float = isinstance(self.outputs, Node) and not self._result_types
+
+    def _entered(self, rows: Rows) -> tuple[Array, Machine | Interpreted, int]:
+        """A table, what is called with it, and for how many threads' steps at a time the arena is."""
+        return np.zeros(rows.count, np.int64), self._code, 1
+
+    def _live(self, node: Node) -> Array:
+        """The memory of a param, or of a constant."""
+        return node.value if isinstance(node, Param) else np.array(node.options["literal"].array)
 
     # ---- calling ----------------------------------------------------------------------------------------------------
 
@@ -204,16 +215,19 @@ class Function(Inspected, Trained):
         key = tuple(scalars.values())
         if key not in self._measured:
             graph = graph_of(list(key), self.inputs, name=self._graph.name)
-            self._measured[key] = Function(graph, list(key), None, self.threads, Watch())
+            self._measured[key] = self._like(graph, list(key))
         return self._measured[key]._step
+
+    def _like(self, graph: Graph, outputs: list[Node]) -> Function:
+        return Function(graph, outputs, None, self.threads, Watch())
 
     def _as_step(self) -> Step:
         program, rows = self._plan.program, rows_of(self._plan)
         return Step(
             name=self._graph.name,
             inputs=self.inputs,
-            outputs=len(scalar_results(self._plan)),
-            code=self._code,
+            outputs=self.models * len(scalar_results(self._plan)),
+            code=self._entry,
             table=self._table,
             busy=self._busy,
             scalars=self._scalars,
@@ -223,11 +237,16 @@ class Function(Inspected, Trained):
             written=self._written,
             lock=self._lock,
             call=self._scalars_of,
+            by_output=self._by_output,
             results=self._new_results,
             check=self._check_sizes,
             grow=self._arena.grow,
             error=self._error,
         )
+
+    def _by_output(self, scalars: Sequence[float]) -> list[Any]:
+        """The scalar results, a value for each output."""
+        return [*scalars]
 
     def _scalars_of(self, arrays: Sequence[Array]) -> Array:
         """Runs the step on arrays of its own types; its scalar results."""
@@ -263,12 +282,15 @@ class Function(Inspected, Trained):
 
 
 class Arena:
-    """The step's own buffers. Made at the first call, and anew at one that needs more; `table` says where they lie."""
+    """The step's own buffers, for `shares` steps at a time.
 
-    def __init__(self, plan: Plan, table: Array) -> None:
+    They are made at the first call, and anew at one that needs more; `table` says where they lie.
+    """
+
+    def __init__(self, plan: Plan, table: Array, shares: int) -> None:
         self.memory = np.empty(0, np.uint8)
         self.error: BaseException | None = None
-        self._plan, self._table, self._row_of = plan, table, rows_of(plan).sizes
+        self._plan, self._table, self._row_of, self._shares = plan, table, rows_of(plan).sizes, shares
 
     def grow(self) -> int:
         """Makes the arena as large as the sizes in the table want; if it cannot, 0, and `error` says why.
@@ -287,7 +309,7 @@ class Arena:
         return 1
 
     def _make(self) -> None:
-        need = self._plan.memory({name: int(self._table[row]) for name, row in self._row_of.items()})
+        need = self._shares * self._plan.memory({name: int(self._table[row]) for name, row in self._row_of.items()})
         self.memory = np.empty(need + ALIGNMENT, np.uint8)
         start = -self.memory.ctypes.data // ALIGNMENT * -ALIGNMENT
         self._table[ARENA], self._table[ARENA_BYTES] = start, need
@@ -298,8 +320,3 @@ def _copy(array: Array, node: Node) -> Array:
     made = np.empty(array.shape, node.dtype)
     made[...] = array
     return made
-
-
-def _live_array(node: Node) -> Array:
-    """The memory of a param, or of a constant."""
-    return node.value if isinstance(node, Param) else np.array(node.options["literal"].array)

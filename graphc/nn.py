@@ -14,13 +14,14 @@ import numpy as np
 
 from graphc.constants import as_node
 from graphc.errors import ShapeError
+from graphc.initializers import Initializer
 from graphc.ir import Node, Operand, describe, toposort
 from graphc.nearest import did_you_mean
 from graphc.ops import activation as activations, functions, index, random, softmax as normalisation
 from graphc.ops.product import dot
 from graphc.reference import flattened, in_structure
 from graphc.rewrite import rewritten
-from graphc.state import Initializer, Param, counter, param
+from graphc.state import Param, counter, param
 from graphc.types import normal_axes
 
 ACTIVATIONS: dict[str, Callable[[Node], Node]] = {

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 
 from graphc.errors import DtypeError, ShapeError
+from graphc.initializers import Initializer, initializer
 from graphc.ir import INPUT, PARAM, Node
-from graphc.nearest import did_you_mean
 from graphc.sizes import Size
 from graphc.types import TensorType, shape_of, supported_dtype
 
 Array = np.ndarray[Any, Any]
-Initializer = Callable[[np.random.Generator, tuple[int, ...]], Any]
 
 
 def input(name: str, shape: Sequence[int | str] | int | str, dtype: Any = "float32") -> Node:
@@ -50,17 +49,21 @@ def aligned(value: Array) -> Array:
 class Param(Node):
     """State that lives between calls; `.value` is its live array."""
 
-    __slots__ = ("_value", "next_value", "trainable")
+    __slots__ = ("_copies", "_draw", "_value", "next_value", "trainable")
 
+    _copies: dict[int, ParamCopies]
+    _draw: Callable[[int], Array] | None  # its first values in a model of many, by the model's number
     _value: Array
     trainable: bool
     next_value: Node | None  # what it is after each step that trains, unless an update says otherwise
 
-    def __init__(self, name: str, value: Array, trainable: bool) -> None:
+    def __init__(self, name: str, value: Array, trainable: bool, draw: Callable[[int], Array] | None = None) -> None:
         super().__init__(PARAM, (), (), TensorType(value.dtype, value.shape), _checked(name))
         object.__setattr__(self, "_value", aligned(value))
         object.__setattr__(self, "trainable", trainable)
         object.__setattr__(self, "next_value", None)
+        object.__setattr__(self, "_copies", {})
+        object.__setattr__(self, "_draw", draw)
 
     @property
     def value(self) -> Array:
@@ -69,17 +72,54 @@ class Param(Node):
 
     @value.setter
     def value(self, value: Any) -> None:
+        self._assign(self._value, value, [self._value.shape])
+
+    def _assign(self, live: Array, value: Any, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Writes `value`, of one of these shapes, into the live array."""
         array = np.asarray(value)
-        if array.shape != self._value.shape:
-            raise ShapeError(f"param {self.name} ({self.where}) has shape {self._value.shape}, got {array.shape}")
-        if array.dtype != self._value.dtype and not isinstance(value, (int, float)):
-            raise DtypeError(f"param {self.name} ({self.where}) has dtype {self._value.dtype}, got {array.dtype}")
-        self._value[...] = array
+        if array.shape not in shapes:
+            wanted = " or ".join(map(str, shapes))
+            raise ShapeError(f"param {self.name} ({self.where}) has shape {wanted}, got {array.shape}")
+        if array.dtype != live.dtype and not isinstance(value, (int, float)):
+            raise DtypeError(f"param {self.name} ({self.where}) has dtype {live.dtype}, got {array.dtype}")
+        live[...] = array
+
+    def copies(self, count: int) -> ParamCopies:
+        """Its values in the models of compile(..., copies=count), which all such functions share.
+
+        They are made when they are first asked for: by the initializer, with random numbers of its own for each model
+        (the first has those of the param itself), or as copies of the value of a param that was made from an array.
+        """
+        if count not in self._copies:
+            self._copies[count] = ParamCopies(self, count)
+        return self._copies[count]
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key != "value":
             super().__setattr__(key, value)
         object.__setattr__(self, key, value)
+
+
+class ParamCopies:
+    """A param in many models; `.value` is the live array, (models, *shape)."""
+
+    def __init__(self, param: Param, count: int) -> None:
+        one = param.value
+        stride = -(-one.nbytes // LINE) * LINE  # each model's begins with a cache line, as a param's own does
+        memory = aligned(np.zeros(count * stride, np.uint8))
+        self.name, self.param = param.name, param
+        self._value: Array = np.ndarray((count, *one.shape), one.dtype, memory, 0, (stride, *one.strides))
+        self._value[...] = one if param._draw is None else [param._draw(number) for number in range(count)]
+
+    @property
+    def value(self) -> Array:
+        """The live array: compiled steps read and update this memory."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        """The values of all models, or of one that all get."""
+        self.param._assign(self._value, value, [self._value.shape, self._value.shape[1:]])
 
 
 def param(
@@ -107,12 +147,16 @@ def param(
     shape = shape_of(shape_or_array)
     if any(isinstance(size, Size) for size in shape):
         raise ShapeError(f"param {name}: a param has a fixed size, got shape {shape_or_array}")
-    rng = np.random.default_rng(zlib.crc32(name.encode()) if seed is None else seed)
-    fixed = tuple(int(str(size)) for size in shape)
-    value = np.array(_initializer(init)(rng, fixed), dtype=supported_dtype(dtype), order="C")
-    if value.shape != fixed:
-        raise ShapeError(f"param {name}: its initializer made shape {value.shape} for {fixed}")
-    return Param(name, value, trainable)
+    seed = zlib.crc32(name.encode()) if seed is None else seed
+    fixed, made, kind = tuple(int(str(size)) for size in shape), initializer(init), supported_dtype(dtype)
+
+    def draw(model: int) -> Array:
+        value = np.array(made(np.random.default_rng([seed, model] if model else seed), fixed), kind, order="C")
+        if value.shape != fixed:
+            raise ShapeError(f"param {name}: its initializer made shape {value.shape} for {fixed}")
+        return value
+
+    return Param(name, draw(0), trainable, draw)
 
 
 def counter(name: str) -> Param:
@@ -120,37 +164,3 @@ def counter(name: str) -> Param:
     steps = Param(name, np.zeros((), np.int64), trainable=False)
     object.__setattr__(steps, "next_value", steps + 1)
     return steps
-
-
-def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many values feed one output, and how many outputs one value feeds, of a weight (in, out)."""
-    if len(shape) < 2:
-        return (shape[0], shape[0]) if shape else (1, 1)
-    return int(np.prod(shape[:-1])), shape[-1]
-
-
-def _uniform(limit: Callable[[int, int], float]) -> Initializer:
-    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
-        bound = limit(*_fans(shape))
-        return rng.uniform(-bound, bound, shape)
-
-    return draw
-
-
-INITIALIZERS: dict[str, Initializer] = {
-    "zeros": lambda rng, shape: np.zeros(shape),
-    "ones": lambda rng, shape: np.ones(shape),
-    "normal": lambda rng, shape: rng.normal(0.0, 0.05, shape),
-    "glorot_uniform": _uniform(lambda fan_in, fan_out: (6.0 / (fan_in + fan_out)) ** 0.5),
-    "he_normal": lambda rng, shape: rng.normal(0.0, (2.0 / _fans(shape)[0]) ** 0.5, shape),
-    "he_uniform": _uniform(lambda fan_in, fan_out: (6.0 / fan_in) ** 0.5),
-}
-
-
-def _initializer(init: str | Initializer) -> Initializer:
-    if callable(init):
-        return init
-    if init not in INITIALIZERS:
-        near = did_you_mean(init, INITIALIZERS)
-        raise ValueError(f"init is one of {', '.join(INITIALIZERS)} or a callable (rng, shape), got {init!r}{near}")
-    return INITIALIZERS[init]

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
     ("config", "errors", "sizes", "nearest"),
-    ("emitted", "kinds", "origin", "report", "types"),
+    ("emitted", "initializers", "kinds", "origin", "report", "types"),
     ("remedies",),
     ("explained",),
     ("ir",),
@@ -26,6 +26,7 @@ FLOORS = (
     ("embed", "explain", "pipeline", "request", "training"),
     ("inspect",),
     ("function",),
+    ("copies",),
     ("compiler", "gradcheck"),
     ("__init__",),
     ("doctor", "fuzz"),
@@ -83,8 +84,20 @@ def test_passes_and_backend_never_ask_for_an_op_by_name(path: Path) -> None:
 
 # Public names; the op table, which grows with NumPy; what is built on it; training; tools; a step's faces; the words of
 # errors.
-LIBRARY = ("__init__", "ops", "losses", "nn", "optim", "training", "gradcheck", "doctor", "fuzz", "__main__")
-LIBRARY += ("embed", "explain", "inspect", "report")
+LIBRARY = (
+    "__init__",
+    "initializers",
+    "ops",
+    "losses",
+    "nn",
+    "optim",
+    "training",
+    "gradcheck",
+    "doctor",
+    "fuzz",
+    "__main__",
+)
+LIBRARY += ("copies", "embed", "explain", "inspect", "report")
 LIBRARY += ("emitted", "explained", "remedies", "nearest")
 BENEATH = ("primitives", "runtime")
 

@@ -33,6 +33,7 @@ class Inspected:
     inputs: tuple[Node, ...]
     stages: Stages
     threads: int
+    models: int
     _graph: Graph
     _plan: Plan
     _code: Machine | Interpreted
@@ -52,7 +53,9 @@ class Inspected:
         """One line: what was compiled to how much."""
         items, nodes = list(walk(self._plan.program.body)), len(self._plan.program.graph.nodes)
         kernels, products = (sum(isinstance(item, kind) for item in items) for kind in (Kernel, Gemm))
-        return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {len(self._plan.slots)} arena slots"
+        many = f"; for each of {self.models} models" if self.models > 1 else ""
+        slots = len(self._plan.slots)
+        return f"# {nodes} nodes -> {kernels} kernels, {products} matrix products, {slots} arena slots{many}"
 
     def report(self) -> Report:
         """What the compiler did and why, and how long it took: print it, or read its attributes."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import llvmlite.binding as llvm
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from graphc.runtime import cache
 from graphc.runtime.once import once
@@ -189,8 +190,7 @@ class Door:
         too_small: int,
         long: bool = False,
     ) -> None:
-        ends = [(array.ctypes.data, array.ctypes.data + array.nbytes) for array in written]
-        ranges = np.array(ends, np.int64).reshape(-1, 2)
+        ranges = np.array([byte_bounds(array) for array in written], np.int64).reshape(-1, 2)
         larger = ctypes.CFUNCTYPE(ctypes.c_int64)(grow)
         row = table.ctypes.data
         self._head = [code.address, row, busy.ctypes.data, scalars.ctypes.data, len(scalars)]

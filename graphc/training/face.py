@@ -29,6 +29,7 @@ class Trained:
     _written: list[Array]
     _step: Step
     _measuring: Callable[[Mapping[str, Node]], Step]
+    _live: Callable[[Node], Array]
 
     @property
     def steps(self) -> int:
@@ -42,7 +43,7 @@ class Trained:
     @property
     def state(self) -> dict[str, Array]:
         """The live arrays of all params by name: the user's, and what the optimizer keeps for them."""
-        return {str(node.name): node.value for node in self._graph.params if isinstance(node, Param)}
+        return {str(node.name): self._live(node) for node in self._graph.params if isinstance(node, Param)}
 
     def fit(
         self,

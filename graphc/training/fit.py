@@ -50,7 +50,7 @@ def fit(
         history.steps += steps
         bar.samples(samples)
         if means is not None:
-            history.loss.append(means[0])
+            history.loss.append(step.by_output(means)[0])
             history.seconds.append(time.perf_counter() - start)
 
     try:
@@ -102,7 +102,8 @@ def _measure(
 
     def measure(epoch: int) -> dict[str, float]:
         with _said_of(validation):
-            return dict(zip(wanted, batches.epoch(epoch, lambda *told: None), strict=True))
+            means = batches.epoch(epoch, lambda *told: None)
+            return dict(zip(wanted, measuring.by_output(means), strict=True))
 
     return measure
 

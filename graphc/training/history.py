@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from graphc.nearest import did_you_mean
 
 
@@ -12,18 +14,19 @@ from graphc.nearest import did_you_mean
 class History:
     """One entry an epoch; an epoch that did not end has none, one that ended just before Ctrl-C may lack metrics.
 
+    Of many models (compile(copies=n)) an entry is an array (n,).
     loss: the mean over the samples, each at the step that trained it. metrics: by name, each a list, with `val_loss` if
     there is validation data. seconds: of training, validation not counted. steps: all that were done, the last epoch's
     too if it did not end. interrupted: whether Ctrl-C ended it.
     """
 
-    loss: list[float] = field(default_factory=list)
-    metrics: dict[str, list[float]] = field(default_factory=dict)
+    loss: list[Any] = field(default_factory=list)
+    metrics: dict[str, list[Any]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     steps: int = 0
     interrupted: bool = False
 
-    def values(self, name: str) -> list[float]:
+    def values(self, name: str) -> list[Any]:
         """`loss`, or the metric of this name; KeyError says what there is."""
         known = {"loss": self.loss, **self.metrics}
         if name not in known:
@@ -34,8 +37,8 @@ class History:
     def to_dict(self) -> dict[str, Any]:
         """Plain lists and numbers, as JSON has them; a copy."""
         return {
-            "loss": [*self.loss],
-            "metrics": {name: [*values] for name, values in self.metrics.items()},
+            "loss": [_plain(value) for value in self.loss],
+            "metrics": {name: [_plain(value) for value in values] for name, values in self.metrics.items()},
             "seconds": [*self.seconds],
             "steps": self.steps,
             "interrupted": self.interrupted,
@@ -55,6 +58,10 @@ class History:
             lines += [right.plot(range(1, len(each) + 1), each, "--", label=name)[0] for name, each in others.items()]
         axes.legend(handles=lines)
         return axes
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def _new_axes() -> Any:

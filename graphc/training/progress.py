@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
+import numpy as np
+
 from graphc.training.history import History
 
 REFRESH = 0.1
@@ -86,9 +88,15 @@ class Bar:
 
 
 def values(history: History) -> str:
-    """`loss 0.1234  accuracy 0.98`: the last epoch's."""
+    """`loss 0.1234  accuracy 0.98`: the last epoch's; of many models the least and the greatest."""
     last = {"loss": history.loss[-1], **{name: each[-1] for name, each in history.metrics.items()}}
-    return "  ".join(f"{name} {value:.4g}" for name, value in last.items())
+    return "  ".join(f"{name} {_told(value)}" for name, value in last.items())
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{np.fmin.reduce(value):.4g} to {np.fmax.reduce(value):.4g}"
+    return f"{value:.4g}"
 
 
 def _rich_bar() -> Any:

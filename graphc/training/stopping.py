@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from graphc.errors import InputError
 from graphc.training.history import History
 
@@ -34,6 +36,8 @@ class EarlyStopping:
             values = history.values(self.monitor)
         except KeyError as error:
             raise InputError(f"EarlyStopping: {error.args[0]}") from None
+        if np.ndim(values[-1]):
+            raise InputError(f"EarlyStopping is for one model, and {self.monitor!r} has a value for each of many")
         sign = -1 if self.mode == "max" else 1
         best, best_at = float("inf"), 0
         for at, value in enumerate(values, 1):

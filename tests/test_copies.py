@@ -1,0 +1,201 @@
+"""Many models in one call: each ends with the bits that it has when it is trained alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import graphc as gc
+
+MODELS, ROWS = 5, 23
+RATES = np.geomspace(0.01, 0.5, MODELS)
+
+
+def small_net() -> tuple[gc.Node, gc.Node]:
+    """A loss and its accuracy. Some params are not a whole number of cache lines, and dropout has a counter."""
+    x, y = gc.input("x", ("batch", 6)), gc.input("y", ("batch",), "int64")
+    h = gc.nn.dropout(gc.relu(x @ gc.param("W1", (6, 7)) + gc.param("b1", 7, init="zeros")), 0.2)
+    z = h @ gc.param("W2", (7, 3)) + gc.param("b2", np.zeros(3, "float32"))
+    return gc.softmax_cross_entropy(z, y), gc.mean(gc.equal(gc.argmax(gc.nn.inference(z), -1), y))
+
+
+def data(rng: np.random.Generator, *leading: int) -> tuple[np.ndarray, np.ndarray]:
+    return rng.normal(size=(*leading, ROWS, 6)).astype("float32"), rng.integers(0, 3, (*leading, ROWS))
+
+
+def train(step: gc.Function, x: np.ndarray, y: np.ndarray) -> list[object]:
+    """Calls of three batch sizes, so that the arena grows between."""
+    return [step(x[..., :size, :], y[..., :size]) for size in (2, ROWS, 7)]
+
+
+def models(loss: gc.Node | None = None, **options: object) -> gc.Function:
+    return alone(loss, copies=MODELS, **options)
+
+
+def alone(loss: gc.Node | None = None, **options: object) -> gc.Function:
+    return gc.compile(small_net()[0] if loss is None else loss, optimizer=gc.SGD(0.1, momentum=0.9), **options)  # type: ignore[arg-type]
+
+
+def assert_each_as_alone(
+    many: gc.Function, alone: Callable[[], gc.Function], run: Callable[[gc.Function, int | None], list[object]]
+) -> None:
+    """Runs many models, and each alone from the same values: equal losses, and equal params, bit for bit.
+
+    run: trains a function of many models, or of one, whose number it is given.
+    """
+    start = {name: array.copy() for name, array in many.state.items()}
+    losses = np.array(run(many, None))
+    for number in range(MODELS):
+        one = alone()
+        for name, array in one.state.items():
+            array[...] = start[name][number]
+        np.testing.assert_array_equal(np.array(run(one, number)), losses[:, number])
+        for name, array in one.state.items():
+            assert array.tobytes() == many.state[name][number].tobytes(), name
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_model_has_the_bits_that_it_has_alone(threads: int, rng, either_mode) -> None:
+    x, y = data(rng)
+    many = models(threads=threads)
+    many.state["SGD.lr"][:] = RATES
+    assert_each_as_alone(many, alone, lambda step, number: train(step, x, y))
+
+
+def test_an_input_may_have_an_axis_for_the_models(rng) -> None:
+    """And others be shared; an input that is not contiguous, or of another dtype, is taken too."""
+    x, y = data(rng, MODELS)
+    x = np.asfortranarray(x).astype("float16")
+    assert_each_as_alone(models(), alone, lambda step, number: train(step, x if number is None else x[number], y[0]))
+
+
+def test_fit_trains_many_models_on_the_same_batches(rng) -> None:
+    x, y = data(rng)
+    loss, accuracy = small_net()
+
+    def run(step: gc.Function, number: int | None) -> list[object]:
+        options = {"metrics": {"hits": accuracy}, "validation": (x[:9], y[:9])}
+        history = step.fit((x, y), batch_size=4, epochs=2, progress=False, **options)
+        return [*history.loss, *history.metrics["val_loss"], *history.metrics["hits"]]
+
+    assert_each_as_alone(models(loss), lambda: alone(loss), run)
+
+
+def test_run_gives_the_losses_of_each_step(rng) -> None:
+    x, y = data(rng)
+    assert_each_as_alone(models(), alone, lambda step, number: [*step.run(3, x, y)])
+
+
+def test_results_have_a_leading_axis(rng) -> None:
+    """Scalars and arrays, in their structure, beside NumPy."""
+    x = gc.input("x", ("batch", 3))
+    w = gc.param("w", np.ones(3, "float32"))
+    w.copies(MODELS).value = scale = rng.normal(size=(MODELS, 3)).astype("float32")
+    f = gc.compile({"scaled": x * w, "total": gc.sum(x)}, copies=MODELS)
+    value = rng.normal(size=(4, 3)).astype("float32")
+    result = f(value)
+    np.testing.assert_array_equal(result["scaled"], value * scale[:, None])
+    np.testing.assert_allclose(result["total"], np.full(MODELS, value.sum()), rtol=1e-6)
+    each = rng.normal(size=(MODELS, 4, 3)).astype("float32")
+    np.testing.assert_array_equal(f(x=each)["scaled"], each * scale[:, None])
+    np.testing.assert_array_equal(f(value)["scaled"], value * scale[:, None])
+
+
+def test_params_begin_with_values_of_their_own() -> None:
+    drawn, given = gc.param("drawn", (4, 3), seed=7), gc.param("given", np.arange(3.0))
+    values = drawn.copies(MODELS).value
+    assert values.shape == (MODELS, 4, 3)
+    np.testing.assert_array_equal(values[0], drawn.value)
+    assert len({values[number].tobytes() for number in range(MODELS)}) == MODELS
+    np.testing.assert_array_equal(values, gc.param("again", (4, 3), seed=7).copies(MODELS).value)
+    np.testing.assert_array_equal(given.copies(2).value, [[0, 1, 2]] * 2)
+
+
+def test_functions_of_as_many_models_share_params(rng) -> None:
+    x = gc.input("x", 2)
+    w = gc.param("w", np.zeros(2, "float32"))
+    step = gc.compile(gc.mean(gc.square(x - w)), optimizer=gc.SGD(0.5), copies=3)
+    look = gc.compile(w + 0, inputs=[x], copies=3)
+    value = np.ones((3, 2), "float32") * [[1], [2], [3]]
+    step(value.astype("float32"))
+    np.testing.assert_allclose(look(value[0].astype("float32")), value * 0.5)
+    assert not w.value.any()
+
+
+def test_values_of_all_models_can_be_assigned() -> None:
+    w = gc.param("w", (2, 3))
+    w.copies(4).value = w.value
+    np.testing.assert_array_equal(w.copies(4).value, np.broadcast_to(w.value, (4, 2, 3)))
+    with pytest.raises(gc.ShapeError, match=r"has shape \(4, 2, 3\) or \(2, 3\), got \(3, 2, 3\)"):
+        w.copies(4).value = np.zeros((3, 2, 3), "float32")
+    with pytest.raises(gc.DtypeError, match="float32"):
+        w.copies(4).value = np.zeros((4, 2, 3))
+
+
+# ---- errors ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_diverges_stops_and_the_others_go_on(rng) -> None:
+    x, y = data(rng)
+    many = models()
+    many.state["b2"][2] = np.inf
+    before = {name: array.copy() for name, array in many.state.items()}
+    with pytest.raises(gc.NonFiniteError, match=r"the loss of model 2 is nan .* 1 of 5 models \(2\)"):
+        many(x, y)
+    for name, array in many.state.items():
+        np.testing.assert_array_equal(array[2], before[name][2])
+    assert not np.array_equal(many.state["b2"][1], before["b2"][1])
+    lenient = models(on_nonfinite="ignore")
+    lenient.state["b2"][2] = np.inf
+    assert np.isnan(lenient(x, y)).tolist() == [False, False, True, False, False]
+
+
+def test_a_wrong_label_of_one_model_is_told_before_any_has_changed(rng) -> None:
+    x, y = data(rng, MODELS)
+    y[3, 4] = 3
+    many = models()
+    before = {name: array.copy() for name, array in many.state.items()}
+    with pytest.raises(gc.InputError, match=r"of model 3: label 3 at \[4\] of y is outside range\(3\)"):
+        many(x, y)
+    with pytest.raises(gc.InputError, match=r"label 3 at \[4\] of y is outside range\(3\)"):
+        many(x, y[3])
+    for name, array in many.state.items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+def test_what_does_not_fit_is_told(rng) -> None:
+    x, y = data(rng, MODELS)
+    many = models()
+    with pytest.raises(gc.InputError, match="a leading axis of 5, one for each; got shape"):
+        many(x[:4], y)
+    with pytest.raises(gc.InputError, match="axis 0 is 7, not 23"):
+        many(x, y[:, :7])
+    with pytest.raises(gc.InputError, match="cannot be cast safely"):
+        many(x.astype("float64"), y)
+    with pytest.raises(gc.GraphError, match="without copies="):
+        many.njit  # noqa: B018
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        gc.compile(small_net()[0], copies=0)
+    with pytest.raises(gc.InputError, match="one model"):
+        many.fit((x[0], y[0]), callbacks=[gc.EarlyStopping(monitor="loss")], progress=False)
+
+
+def test_inputs_may_lie_in_the_memory_of_params(rng) -> None:
+    x = gc.input("x", 16)
+    w = gc.param("w", rng.normal(size=16).astype("float32"))
+    step = gc.compile(gc.sum(gc.square(x + w)), optimizer=gc.SGD(0.1), copies=3)
+    w.copies(3).value[:] *= np.array([[1], [2], [3]], "float32")
+    before = w.copies(3).value.copy()
+    step(w.copies(3).value)
+    np.testing.assert_allclose(w.copies(3).value, before - 0.1 * 2 * 2 * before, rtol=1e-5)
+    before = w.copies(3).value.copy()
+    step(w.copies(3).value[1])
+    np.testing.assert_allclose(w.copies(3).value, before - 0.1 * 2 * (before + before[1]), rtol=1e-5, atol=1e-6)
+
+
+def test_memory_is_that_of_the_threads_shares() -> None:
+    one, many = alone().memory(batch=64), models(threads=1).memory(batch=64)
+    assert one == many
+    assert models(threads=2).memory(batch=64) == MODELS * one
