@@ -75,7 +75,8 @@ def build() -> tuple[gc.Function, gc.Function]:
 def train(step: gc.Function, points: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The loss of each step; every step is on all points."""
     losses = []
-    for step.optimizer.lr in RATES:
+    for rate in RATES:
+        step.optimizer.lr = rate
         losses.append(step.run(STEPS, points, labels))
     return np.concatenate(losses)
 
@@ -100,12 +101,12 @@ def draw(look: gc.Function, points: np.ndarray, labels: np.ndarray, path: Path) 
     figure = Figure(figsize=(12, 5.4), layout="constrained")
     panels: list[Axes] = list(figure.subplots(2, 4, sharex=True, sharey=True).flat)
     for line in sheet():
-        for axes, each in zip(panels, look(line)):
+        for axes, each in zip(panels, look(line)[:-1], strict=True):
             axes.plot(*each.T, color=GREY, linewidth=0.5)
     for line in border(look):
-        for axes, each in zip(panels, look(line.astype(np.float32))):
+        for axes, each in zip(panels, look(line.astype(np.float32))[:-1], strict=True):
             axes.plot(*each.T, color="black", linewidth=1.5)
-    for number, (axes, each) in enumerate(zip(panels, look(points))):
+    for number, (axes, each) in enumerate(zip(panels, look(points)[:-1], strict=True)):
         for label, colour in enumerate(COLOURS):
             axes.plot(*each[labels == label].T, ".", color=colour, markersize=4)
         axes.set_title(f"after layer {number}" if number else "what goes in", fontsize="medium")
