@@ -5,25 +5,29 @@ the mean return as baseline. The simulator is the user's own `@njit` code, and s
 `policy.njit` and `train.njit`. The same loop in Python, with a call for the simulator and for each of the two, shows
 what the way through Python costs.
 
-Run it with `python examples/cart_pole.py`; it takes some ten seconds, most of them to compile.
+Run it with `python examples/cart_pole.py`; it takes some ten seconds, most of them to compile. The picture of how long
+the pole stood goes to out/cart_pole.png.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from math import cos, pi, sin
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import numba
 import numpy as np
+from matplotlib.figure import Figure
 
 import graphc as gc
 
-EPISODES, LONGEST, BATCH = 600, 200, 10
+EPISODES, LONGEST, BATCH = 400, 200, 10
 """Episodes of training, the steps after which one ends, and episodes for each step of training."""
 SHOWN = 50
 """Episodes whose mean length is shown."""
+PICTURE = Path("out/cart_pole.png")
 HIDDEN, RATE, DISCOUNT, SEED = 16, 0.5, 0.95, 1
 
 GRAVITY, CART, POLE, HALF_LENGTH = 9.8, 1.0, 0.1, 0.5
@@ -107,17 +111,40 @@ def mixed() -> Callable[[int], np.ndarray]:
     return learner(*build())
 
 
+def running_mean(lengths: np.ndarray) -> np.ndarray:
+    """For each episode from number SHOWN on, the mean length of the last SHOWN."""
+    return np.convolve(lengths, np.full(SHOWN, 1 / SHOWN), mode="valid")
+
+
+def draw(lengths: np.ndarray, path: Path) -> None:
+    """How long the pole stood in each episode."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    episodes = np.arange(1, len(lengths) + 1)
+    axes.plot(episodes, lengths, ".", color="#56B4E9", markersize=3, label="one episode")
+    axes.plot(episodes[SHOWN - 1 :], running_mean(lengths), color="#D55E00", label=f"mean of the last {SHOWN}")
+    axes.set(xlabel="episode", ylabel=f"steps until the pole fell, at most {LONGEST}")
+    axes.set_title("Learning to balance a pole", fontsize="medium")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="center right")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+
+
 def main(episodes: int = EPISODES) -> None:
-    micros = []
+    micros, runs = [], []
     for title, learn in (("all native", native()), ("a loop in Python", mixed())):
         start = perf_counter()
         lengths = learn(episodes)
         micros.append((perf_counter() - start) / lengths.sum() * 1e6)
+        runs.append(lengths)
         print(f"{title}: {micros[-1]:.2f} us for a step of the simulator")
         for end in range(SHOWN, episodes + 1, SHOWN):
             mean = lengths[end - SHOWN : end].mean()
             print(f"  episodes {end - SHOWN + 1:3d} to {end:3d}: mean length {mean:5.1f} of {LONGEST}")
     print(f"all native is {micros[1] / micros[0]:.0f} times as fast")
+    draw(runs[0], PICTURE)
+    print(f"picture: {PICTURE}")
 
 
 if __name__ == "__main__":

@@ -250,8 +250,9 @@ def test_a_history_is_plain_data(python_mode) -> None:
 def test_a_history_draws_itself(monkeypatch) -> None:
     history = gc.History([3.0, 2.0, 1.0], {"val_loss": [4.0, 3.0], "accuracy": [0.1, 0.2, 0.3]})
     axes = history.plot(Figure().subplots())
-    drawn = {line.get_label(): line.get_ydata().tolist() for each in axes.figure.axes for line in each.lines}
-    assert drawn == {"loss": history.loss, **history.metrics}
+    lines = [line for each in axes.figure.axes for line in each.lines]
+    assert {line.get_label(): line.get_ydata().tolist() for line in lines} == {"loss": history.loss, **history.metrics}
+    assert len({line.get_color() for line in lines}) == 3
     assert axes.get_ylabel() == "loss"
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):

@@ -55,8 +55,9 @@ class History:
         if others:
             right = axes.twinx()
             right.set_ylabel(", ".join(others))
-            lines += [right.plot(range(1, len(each) + 1), each, "--", label=name)[0] for name, each in others.items()]
-        axes.legend(handles=lines)
+            for name, each in others.items():
+                lines += right.plot(range(1, len(each) + 1), each, "--", color=f"C{len(lines)}", label=name)
+        axes.legend(handles=lines, loc="center right")  # the middle: losses end low, accuracies high
         return axes
 
 
