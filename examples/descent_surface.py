@@ -24,15 +24,26 @@ START, LOWEST = (-0.6, 2.1), (1.0, 1.0)
 STEPS = 100
 PICTURE = Path("out/descent_surface.png")
 
-OPTIMIZERS: dict[str, tuple[gc.Optimizer, str]] = {
-    "SGD": (gc.SGD(lr=0.004), "#000000"),
-    "SGD with momentum": (gc.SGD(lr=0.004, momentum=0.9), "#0072B2"),
-    "Nesterov": (gc.SGD(lr=0.004, momentum=0.9, nesterov=True), "#009E73"),
-    "RMSprop": (gc.RMSprop(lr=0.05, alpha=0.9), "#E69F00"),
-    "Adagrad": (gc.Adagrad(lr=0.3), "#CC79A7"),
-    "Adam": (gc.Adam(lr=0.25), "#D55E00"),
+COLOURS = {
+    "SGD": "#000000",
+    "SGD with momentum": "#0072B2",
+    "Nesterov": "#009E73",
+    "RMSprop": "#E69F00",
+    "Adagrad": "#CC79A7",
+    "Adam": "#D55E00",
 }
-"""By name: the optimizer, and the colour of its path."""
+
+
+def optimizers() -> dict[str, gc.Optimizer]:
+    """New ones, by the names of COLOURS."""
+    return {
+        "SGD": gc.SGD(lr=0.004),
+        "SGD with momentum": gc.SGD(lr=0.004, momentum=0.9),
+        "Nesterov": gc.SGD(lr=0.004, momentum=0.9, nesterov=True),
+        "RMSprop": gc.RMSprop(lr=0.05, alpha=0.9),
+        "Adagrad": gc.Adagrad(lr=0.3),
+        "Adam": gc.Adam(lr=0.25),
+    }
 
 
 def surface(x: Any, y: Any) -> Any:
@@ -64,9 +75,8 @@ def draw_map(axes: Axes, paths: dict[str, np.ndarray]) -> None:
     axes.contourf(*grid(), levels, cmap="Greys", norm=LogNorm(0.02, 1e8), extend="min")
     axes.contour(*grid(), levels, colors="white", linewidths=0.6)
     for name, path in paths.items():
-        colour = OPTIMIZERS[name][1]
-        axes.plot(*path.T, ".-", color=colour, linewidth=1.2, markersize=4, label=name)
-        axes.plot(*path[-1], "o", color=colour, markeredgecolor="white", markersize=9, zorder=3)
+        axes.plot(*path.T, ".-", color=COLOURS[name], linewidth=1.2, markersize=4, label=name)
+        axes.plot(*path[-1], "o", color=COLOURS[name], markeredgecolor="white", markersize=9, zorder=3)
     axes.plot(*LOWEST, "*", color="white", markeredgecolor="black", markersize=15, label="lowest point", zorder=4)
     axes.set_xlabel("x")
     axes.set_ylabel("y")
@@ -91,7 +101,7 @@ def draw_relief(axes: Any, paths: dict[str, np.ndarray]) -> None:
     )
     for name in ("SGD", "SGD with momentum"):
         path = paths[name].T
-        axes.plot(*path, np.sqrt(surface(*path)) + 0.05, color=OPTIMIZERS[name][1], linewidth=2, zorder=2)
+        axes.plot(*path, np.sqrt(surface(*path)) + 0.05, color=COLOURS[name], linewidth=2, zorder=2)
     axes.set_box_aspect((4, 4, 2.6))
     axes.view_init(elev=50, azim=-70)
     axes.set(xlabel="x", ylabel="y", zlabel="root of the loss")
@@ -107,7 +117,7 @@ def draw(paths: dict[str, np.ndarray], path: Path) -> None:
 
 
 def main() -> None:
-    paths = {name: descend(optimizer) for name, (optimizer, _) in OPTIMIZERS.items()}
+    paths = {name: descend(optimizer) for name, optimizer in optimizers().items()}
     print(f"start              ({START[0]:5.2f}, {START[1]:5.2f})  loss {surface(*START):.5f}")
     for name, path in paths.items():
         x, y = path[-1]

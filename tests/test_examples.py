@@ -35,8 +35,10 @@ def test_the_policy_learns_to_balance_the_pole(cart_pole: dict[str, Any]) -> Non
     assert lengths[-50:].mean() > 150
 
 
-def test_the_cart_and_pole_shows_both_ways(cart_pole: dict[str, Any], capsys) -> None:
+def test_the_cart_and_pole_shows_both_ways(cart_pole: dict[str, Any], capsys, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     cart_pole["main"](50)
     printed = capsys.readouterr().out
+    assert Path("out/cart_pole.png").stat().st_size > 10_000
     assert printed.count("episodes   1 to  50: mean length") == 2
     assert "all native is" in printed

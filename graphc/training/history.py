@@ -56,7 +56,8 @@ class History:
             right = axes.twinx()
             right.set_ylabel(", ".join(others))
             for name, each in others.items():
-                lines += right.plot(range(1, len(each) + 1), each, "--", color=f"C{len(lines)}", label=name)
+                colour = f"C{len(lines)}"
+                lines.append(right.plot(range(1, len(each) + 1), each, "--", color=colour, label=name)[0])
         axes.legend(handles=lines, loc="center right")  # the middle: losses end low, accuracies high
         return axes
 
