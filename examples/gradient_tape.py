@@ -40,7 +40,9 @@ class Tape:
         """The gradients of the sum of y's elements: from the last operation to the first, by the chain rule."""
         found = {y: np.ones_like(y.value)}
         for result, operands in reversed(self.record):
-            for operand, pull in operands if result in found else []:
+            if result not in found:
+                continue  # y does not depend on it
+            for operand, pull in operands:
                 found[operand] = found.get(operand, 0) + unbroadcast(pull(found[result]), operand.value.shape)
         return [found.get(source, np.zeros_like(source.value)) for source in sources]
 
