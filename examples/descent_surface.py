@@ -87,18 +87,8 @@ def draw_map(axes: Axes, paths: dict[str, np.ndarray]) -> None:
 def draw_relief(axes: Any, paths: dict[str, np.ndarray]) -> None:
     """Two of the paths on the surface itself; heights are the root of the loss, or the walls would hide the floor."""
     x, y, loss = grid()
-    axes.plot_surface(
-        x,
-        y,
-        np.sqrt(loss),
-        color="#F2F2F2",
-        edgecolor="#B0B0B0",
-        shade=False,
-        rcount=40,
-        ccount=40,
-        linewidth=0.3,
-        zorder=1,
-    )
+    paper = {"color": "#F2F2F2", "edgecolor": "#B0B0B0", "linewidth": 0.3, "shade": False}
+    axes.plot_surface(x, y, np.sqrt(loss), rcount=40, ccount=40, zorder=1, **paper)
     for name in ("SGD", "SGD with momentum"):
         path = paths[name].T
         axes.plot(*path, np.sqrt(surface(*path)) + 0.05, color=COLOURS[name], linewidth=2, zorder=2)
