@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from graphc import nn as nn
+from graphc import nn as nn, schedules as schedules
 from graphc.compiler import compile as compile
 from graphc.constants import const as const
 from graphc.errors import (

@@ -132,7 +132,12 @@ class Function(Inspected, Trained):
         Raises InputError or NonFiniteError, in which case no param has changed.
         """
         if self._returns_a_float and not kwargs:
-            loss = self._enter(*args)
+            if self.optimizer is None or self.optimizer.schedule is None:
+                loss = self._enter(*args)
+            else:
+                with self._lock:  # one rate for one step
+                    self.optimizer.prepare(self.steps)
+                    loss = self._enter(*args)
             if type(loss) is float:
                 return loss
         arrays = self._arrays(args, kwargs)
@@ -156,11 +161,14 @@ class Function(Inspected, Trained):
                 start = time.perf_counter()
                 self._run(self._door.function(losses[done : done + share, None]), arrays, [])
                 done += share
-                share = min(steps - done, 1 + int(share * RESPONSE / (time.perf_counter() - start)))
+                possible = 1 + int(share * RESPONSE / (time.perf_counter() - start))
+                share = min(steps - done, 1 if self._step.scheduled else possible)
         return losses
 
     def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> None:
-        """Runs the step on arrays of its own types."""
+        """Runs the step on arrays of its own types, at the rate that a schedule has for it."""
+        if self.optimizer is not None:
+            self.optimizer.prepare(self.steps)
         answer = native.call(enter, *arrays, *results)
         if answer == native.UNSUITABLE and type(answer) is int:
             # They lie in memory that the step writes, and would change while they are read; or their dtype is an object
@@ -236,6 +244,7 @@ class Function(Inspected, Trained):
             result_rows=tuple(rows.address[buffer] for buffer in array_results(self._plan)),
             written=self._written,
             lock=self._lock,
+            optimizer=self.optimizer,
             call=self._scalars_of,
             by_output=self._by_output,
             results=self._new_results,
@@ -260,9 +269,11 @@ class Function(Inspected, Trained):
 
         Scalars come back as float64, arrays as new arrays, lists as tuples, dicts as named tuples. Raises what a call
         raises, from native code; for wrong dtypes and numbers of axes when Numba compiles the caller. GraphError if
-        the outputs are a dict whose keys cannot name fields.
+        the outputs are a dict whose keys cannot name fields, or if the learning rate has a schedule.
         """
         if self._njit is None:
+            if self.optimizer is not None:
+                self.optimizer.check_native()
             from graphc.embed import embedded, imitated
 
             if isinstance(self._code, Interpreted):

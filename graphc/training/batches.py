@@ -10,13 +10,13 @@ import numpy as np
 
 from graphc.arguments import as_input
 from graphc.backend.build import Interpreted, Machine, build
-from graphc.backend.table import ARENA_TOO_SMALL
+from graphc.backend.table import ARENA_TOO_SMALL, STEPS as DONE
 from graphc.errors import GraphcError, InputError
 from graphc.runtime import native
 from graphc.state import aligned
 from graphc.training.data import Rows, batch_sizes, leading_symbols, values_of_batch
 from graphc.training.interrupts import held
-from graphc.training.loop import DRAWN, EPOCH, FIRST, READY, STEPS, Cut, emit
+from graphc.training.loop import DRAWN, EPOCH, FIRST, PACE, READY, STEPS, Cut, emit
 from graphc.training.step import Step
 
 Array = np.ndarray[Any, Any]
@@ -44,18 +44,23 @@ class ArrayBatches:
         self.samples: int | None = rows.count
         self._step, self._rows, self._what, self._shuffled = step, rows, what, shuffled
         self._batch = min(batch_size, rows.count)
-        cuts = [self._cut(at) for at in rows.batched]
-        self._code = _code(step, emit(cuts, shuffled))
+        self._cuts = [self._cut(at) for at in rows.batched]
         self._kept, self._totals = step.table.copy(), np.zeros(step.outputs)
         self._order = np.arange(rows.count if shuffled else 0)  # touched here, not in the first step
         self._alive = self._bind_whole()
-        batched = [word for at, cut in zip(rows.batched, cuts, strict=True) for word in self._bind(at, cut)]
-        self._table = np.array([*self._head(seed), *batched], np.int64)
+        batched = [word for at, cut in zip(rows.batched, self._cuts, strict=True) for word in self._bind(at, cut)]
+        self._table = np.array([*self._head(seed), *batched, *(0 for _ in PACE)], np.int64)
+        self._share = 1
+        self._enter_loop(step.scheduled)
+
+    def _enter_loop(self, scheduled: bool) -> None:
+        """Makes the loop, or takes it from the cache; `scheduled`: with a learning rate for each step."""
+        step, self._scheduled = self._step, scheduled
+        self._code = _code(step, emit(self._cuts, self._shuffled, scheduled))
         door = native.Door(
             *(self._code, self._table, step.busy, step.scalars, (), (), ()), step.grow, ARENA_TOO_SMALL, long=True
         )
         self._enter = door.function(np.zeros((1, len(step.scalars))))
-        self._share = 1
 
     def epoch(self, number: int, tell: Tell) -> list[float]:
         """Runs all batches; the mean of each scalar result over the samples.
@@ -67,7 +72,6 @@ class ArrayBatches:
         while self._table[FIRST] < self._rows.count:
             with held():
                 before, start = int(self._table[FIRST]), time.perf_counter()
-                self._table[STEPS] = self._share
                 status = self._run()
                 samples = int(self._table[FIRST]) - before
                 steps = -(-samples // self._batch)
@@ -80,10 +84,24 @@ class ArrayBatches:
         return list(means)
 
     def _run(self) -> int:
-        """Runs as many steps as the table says; 0, or the status of the one that ended it."""
+        """Runs as many steps as are due; 0, or the status of the one that ended it."""
         with self._step.lock:
+            rates = self._rates()  # which live as long as the call
+            if self._scheduled != (rates is not None):
+                self._enter_loop(rates is not None)
+            self._table[STEPS] = self._share if rates is None else len(rates)
             answer = native.call(self._enter)
         return 0 if type(answer) is float else int(answer)
+
+    def _rates(self) -> Array | None:
+        """The learning rates of the next steps, the last one first, now in its table; None without a schedule."""
+        optimizer = self._step.optimizer
+        if optimizer is None or not self._step.scheduled:
+            return None
+        left = -(-(self._rows.count - int(self._table[FIRST])) // self._batch)
+        rates: Array = np.array(optimizer.rates(int(self._step.table[DONE]), min(self._share, left)))[::-1].copy()
+        self._table[-len(PACE) :] = optimizer.rate_memory.ctypes.data, rates.ctypes.data
+        return rates
 
     def _chosen(self) -> Any:
         """The rows of the next batch."""

@@ -1,7 +1,8 @@
 """The loop over batches as Python text, which is compiled like a step and calls one.
 
 `epoch(address)` runs up to `steps` batches from row `first` on, and returns 0 or the status of the step that failed.
-What it works on lies in a table of int64 at `address`: HEAD, then CUT for each input whose rows are cut into batches.
+What it works on lies in a table of int64 at `address`: HEAD, then CUT for each input whose rows are cut into batches,
+then PACE.
 The text depends on dtypes alone, so functions share its machine code.
 """
 
@@ -29,6 +30,9 @@ CUT = ("source", "stride", "width", "batch", "address", "shape")
 """The address of the rows; elements, or bytes where nothing is copied, from one to the next; elements of a row; the
 address of the batch's memory; the rows of the step's table for the batch's address and for its size."""
 
+PACE = ("rate_at", "rates_at")
+"""Where a schedule is: the address of the learning rate, and of those of the steps to run, the last one first."""
+
 FIRST, STEPS, ORDER, EPOCH, READY, DRAWN = map(
     HEAD.index, ("first", "steps", "order_at", "epoch_number", "ready", "drawn")
 )
@@ -42,10 +46,10 @@ class Cut:
     target: np.dtype[Any]
 
 
-def emit(cuts: Sequence[Cut], shuffled: bool) -> str:
-    """The text of the module."""
+def emit(cuts: Sequence[Cut], shuffled: bool, scheduled: bool = False) -> str:
+    """The text of the module; `scheduled`: each step has a learning rate of its own."""
     functions = [list(_gather(number, cut, shuffled)) for number, cut in enumerate(cuts) if cut.source is not None]
-    text = "\n\n\n".join("\n".join(lines) for lines in [*functions, list(_epoch(cuts, shuffled))])
+    text = "\n\n\n".join("\n".join(lines) for lines in [*functions, list(_epoch(cuts, shuffled, scheduled))])
     return f"{import_lines(text)}\n\n\n{text}\n"
 
 
@@ -60,10 +64,11 @@ def _gather(number: int, cut: Cut, shuffled: bool) -> Iterator[str]:
     yield f"            batch[row, column] = {value if cut.source == cut.target else f'{_number(cut.target)}({value})'}"
 
 
-def _epoch(cuts: Sequence[Cut], shuffled: bool) -> Iterator[str]:
+def _epoch(cuts: Sequence[Cut], shuffled: bool, scheduled: bool) -> Iterator[str]:
+    end = len(HEAD) + len(CUT) * len(cuts)
     yield "@step_function"
     yield "def epoch(address):"
-    yield f"    table = array_at(address, ({len(HEAD) + len(CUT) * len(cuts)},), i64)"
+    yield f"    table = array_at(address, ({end + len(PACE) * scheduled},), i64)"
     yield from (f"    {name} = table[{row}]" for row, name in enumerate(HEAD) if shuffled or row < ORDER)
     yield "    step, kept = array_at(step_at, (end,), i64), array_at(kept_at, (end,), i64)"
     yield f"    for row in range({FIRST_ARRAY}, end):"
@@ -72,6 +77,9 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool) -> Iterator[str]:
     yield "    totals = array_at(totals_at, (outputs,), np.float64)"
     if shuffled:
         yield "    order = array_at(order_at, (rows,), i64)"
+    if scheduled:
+        yield f"    rate = array_at(table[{end}], (1,), np.float64)"
+        yield f"    rates = array_at(table[{end + 1}], (steps,), np.float64)"
     yield "    while steps > 0 and first < rows:"
     yield "        count = min(batch, rows - first)"
     if shuffled:
@@ -81,6 +89,8 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool) -> Iterator[str]:
         yield f"            table[{READY}], table[{DRAWN}] = ready, drawn"
     for number, cut in enumerate(cuts):
         yield from ("        " + line for line in _batch(number, cut, shuffled))
+    if scheduled:
+        yield "        rate[0] = rates[steps - 1]"
     yield "        status = run_step(code, step_at)"
     yield f"        if status != {OK}:"
     yield "            return status"

@@ -11,6 +11,7 @@ import numpy as np
 
 from graphc.backend.build import Interpreted, Machine
 from graphc.ir import Node
+from graphc.optim import Optimizer
 
 Array = np.ndarray[Any, Any]
 
@@ -41,6 +42,7 @@ class Step:
     result_rows: tuple[int, ...]
     written: Sequence[Array]
     lock: threading.Lock
+    optimizer: Optimizer | None
     call: Callable[[Sequence[Array]], Array]
     by_output: Callable[[Sequence[float]], list[Any]]
     results: Callable[[Sequence[Array]], list[Array]]
@@ -48,3 +50,8 @@ class Step:
     grow: Callable[[], int]
     error: Callable[[int, Sequence[Array]], Exception]
     loops: dict[str, Machine | Interpreted] = field(default_factory=dict)
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether each step has a learning rate of its own."""
+        return self.optimizer is not None and self.optimizer.schedule is not None

@@ -1,0 +1,228 @@
+"""What all optimizers share: the learning rate, state, and what is done to gradients before a param moves."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeAlias, TypedDict
+
+import numpy as np
+
+from graphc.constants import cast
+from graphc.errors import GraphError, InputError
+from graphc.explained import teaching
+from graphc.graph import Updates
+from graphc.ir import Node, toposort
+from graphc.ops.choice import equal, where
+from graphc.optim.clipping import clipped
+from graphc.state import Param
+
+P = ParamSpec("P")
+Schedule: TypeAlias = Callable[[int], float]
+Rate: TypeAlias = "float | Schedule"
+
+
+class Common(TypedDict, total=False):
+    """The options of every optimizer; see Optimizer."""
+
+    clip_value: float | None
+    clip_norm: float | None
+    accumulate: int
+
+
+class Optimizer(ABC):
+    """A rule that turns gradients into the params' next values.
+
+    A new one is a class with an `update`: nodes for the next value of a param, from its gradient, `self.rate(param)`,
+    whatever it keeps from step to step, `self.state(param, name)`, and the number of the update, `self.t`. The learning
+    rate is a param of the graph, so that it may change; other hyperparameters are fixed, attributes set once.
+
+    lr: the learning rate, or a schedule: any callable that gives it for the number of steps done before (0, 1, ...).
+    gc.schedules has some. A schedule is asked before each step of a function compiled with `optimizer=`.
+    clip_value: gradients are cut to [-clip_value, clip_value] (torch.nn.utils.clip_grad_value_).
+    clip_norm: all gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where `norm` is that of all their
+    elements together (torch.nn.utils.clip_grad_norm_); after clip_value.
+    accumulate: only each so-manieth step moves params, by the mean of the gradients since the last that did; clipping
+    is of that mean. The steps between change nothing else that an optimizer keeps.
+    """
+
+    schedule: Schedule | None
+
+    def __init__(
+        self, lr: Rate, *, clip_value: float | None = None, clip_norm: float | None = None, accumulate: int = 1
+    ) -> None:
+        check_positive(clip_value=clip_value, clip_norm=clip_norm)
+        if not isinstance(accumulate, int) or accumulate < 1:
+            raise ValueError(f"accumulate is an int, at least 1, got {accumulate!r}")
+        self._lr, self._count, self._gathered = (
+            Param(f"{type(self).__name__}.{name}", np.zeros(()), trainable=False)
+            for name in ("lr", "steps", "gathered")
+        )
+        self._states: dict[tuple[Param, str], Param] = {}
+        self._in_native_code = False
+        self.lr = lr
+        self.prepare(0)
+        self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self) and not name.startswith("_"):
+            raise AttributeError(f"{name} is fixed when an optimizer is made; only lr may change: {self}")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        own = {name: value for name, value in vars(self).items() if name != "schedule" and not name.startswith("_")}
+        common = {name: own.pop(name) for name in Common.__annotations__}
+        told = {"lr": self.lr if self.schedule is None else self.schedule, **own, **common}
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
+
+    # ---- the learning rate ------------------------------------------------------------------------------------------
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last step, or what it was set to since.
+
+        Assigning a number or a schedule takes effect at the next call, with no compile; a number ends the schedule.
+        """
+        return float(self._lr.value)
+
+    @lr.setter
+    def lr(self, value: Rate) -> None:
+        if callable(value):
+            if self._in_native_code:
+                raise GraphError(f"a schedule is asked from Python, and {NATIVE}")
+            vars(self)["schedule"] = value
+        else:
+            check_not_negative(lr=value)
+            self._lr.value[...] = value
+            vars(self)["schedule"] = None
+
+    def prepare(self, step: int) -> None:
+        """Sets the learning rate for the next step, before which so many have been done, if a schedule has it."""
+        if self.schedule is not None:
+            self._lr.value[...] = self._scheduled(self.schedule, step)
+
+    def rates(self, first: int, count: int) -> list[float]:
+        """The schedule's rates of so many steps, or up to one that it has none for; InputError if that is the first."""
+        assert self.schedule is not None
+        found = [self._scheduled(self.schedule, first)]
+        for step in range(first + 1, first + count):
+            try:
+                found.append(self._scheduled(self.schedule, step))
+            except InputError:
+                break  # raised when it is the first
+        return found
+
+    def _scheduled(self, schedule: Schedule, step: int) -> float:
+        try:
+            rate = schedule(step)
+            usable = 0 <= rate < math.inf
+        except Exception as error:
+            raise InputError(f"the schedule of lr has no rate for step {step}, counted from 0: {error!r}") from error
+        if not usable:
+            raise InputError(f"a learning rate is finite and not negative; for step {step} the schedule gives {rate!r}")
+        return float(rate)
+
+    @property
+    def rate_memory(self) -> np.ndarray[Any, Any]:
+        """Where steps read the learning rate: one float64."""
+        return self._lr.value
+
+    def check_native(self) -> None:
+        """GraphError if there is a schedule; from now on, none may be given."""
+        if self.schedule is not None:
+            raise GraphError(f"the optimizer has a schedule, which is asked from Python, but {NATIVE}")
+        self._in_native_code = True
+
+    # ---- what updates are made of -----------------------------------------------------------------------------------
+
+    @property
+    def t(self) -> Node:
+        """The number of the update that is made, from 1 on: a scalar float64."""
+        return self._count + 1.0
+
+    def rate(self, param: Param | None = None) -> Node:
+        """The learning rate in a param's dtype; without one, as the float64 that it is."""
+        return self._lr if param is None else cast(self._lr, param.dtype)
+
+    def state(self, param: Param, name: str) -> Param:
+        """What the optimizer keeps for a param under this name: of its shape and dtype, zeros before the first step."""
+        found = self._states.get((param, name))
+        if found is None:
+            found = Param(f"{param.name}.{name}", np.zeros_like(param.value), trainable=False)
+            self._states[param, name] = found
+        return found
+
+    @abstractmethod
+    def update(self, param: Param, gradient: Node) -> Updates:
+        """The next value of `param`, and of any state that the optimizer keeps for it."""
+
+    # ---- all params together ----------------------------------------------------------------------------------------
+
+    def updates(self, params: Sequence[Node], gradients: Sequence[Node]) -> Updates:
+        """The updates of all params, simultaneous."""
+        known = [(param, g) for param, g in zip(params, gradients, strict=True) if isinstance(param, Param)]
+        kept, found = [param for param, _ in known], [g for _, g in known]
+        return self._moves(kept, found) if self.accumulate == 1 else self._accumulated(kept, found)
+
+    def _moves(self, params: Sequence[Param], gradients: Sequence[Node]) -> Updates:
+        """The updates that move all params."""
+        pairs = zip(params, clipped(gradients, self.clip_value, self.clip_norm), strict=True)
+        rows = [row for param, g in pairs for row in self.update(param, g)]
+        counts = self._count in toposort([value for _, value in rows])
+        return [*rows, (self._count, self.t)] if counts else rows
+
+    def _accumulated(self, params: Sequence[Param], gradients: Sequence[Node]) -> Updates:
+        """The updates that add gradients to their sums, and move all params where the sums are complete.
+
+        A sum begins anew with the first gradient after a move, as `0 * sum + g`: so a product is added by BLAS.
+        """
+        complete = equal(self._gathered, self.accumulate - 1.0)
+        sums = [self.state(param, "gradients") for param in params]
+        totals = [cast(self._gathered > 0, kept.dtype) * kept + g for kept, g in zip(sums, gradients, strict=True)]
+        moves = self._moves(params, [total / self.accumulate for total in totals])
+        count = (self._gathered, where(complete, 0.0, self._gathered + 1.0))
+        return [
+            *zip(sums, totals, strict=True),
+            *((kept, where(complete, value, kept)) for kept, value in moves),
+            count,
+        ]
+
+
+NATIVE = (
+    "f.njit runs the step with no Python between: leave lr a number, and between two calls of your native code set it, "
+    "f.optimizer.lr = schedule(f.steps)"
+)
+
+
+def hyperparameters(init: Callable[P, None]) -> Callable[P, None]:
+    """A constructor whose signature, in help() and in errors, has the options of every optimizer for its `**common`."""
+    own, every = (inspect.signature(each).parameters.values() for each in (init, Optimizer.__init__))
+    taken = [each for each in own if each.kind is not each.VAR_KEYWORD]
+    shared = [each for each in every if each.kind is each.KEYWORD_ONLY]
+    vars(init)["__signature__"] = inspect.Signature([*taken, *shared])
+    return teaching(init)
+
+
+def decayed(gradient: Node, param: Param, weight_decay: float) -> Node:
+    """The gradient of the loss with `weight_decay / 2 * sum(param**2)` added to it."""
+    return gradient + weight_decay * param if weight_decay else gradient
+
+
+def check_not_negative(**values: float) -> None:
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} is not negative, got {value}")
+
+
+def check_positive(**values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value > 0:
+            raise ValueError(f"{name} is above 0, or None for no clipping, got {value}")
+
+
+def check_fractions(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 <= value < 1:
+            raise ValueError(f"{name} is at least 0 and below 1, got {value}")
