@@ -32,7 +32,7 @@ from graphc.inspect.face import Inspected
 from graphc.inspect.failure import check_sizes, guard_error
 from graphc.ir import Node
 from graphc.kernel import ALIGNMENT, Plan
-from graphc.optim import Optimizer
+from graphc.optim import LearningRate, Optimizer
 from graphc.pipeline import run_pipeline
 from graphc.reference import concrete_shape, in_structure
 from graphc.report import Watch
@@ -66,6 +66,7 @@ class Function(Inspected, Trained):
         self.inputs = graph.inputs
         self.outputs = structure
         self.optimizer = optimizer
+        self._rate = LearningRate("none", 0.0) if optimizer is None else optimizer.learning_rate
         self.params: tuple[Param | ParamCopies, ...] = tuple(node for node in graph.params if isinstance(node, Param))
         self.stages, self.source = compiled.stages, compiled.source
         self._graph, self._plan, self._code = compiled.graph, compiled.plan, compiled.code
@@ -132,11 +133,11 @@ class Function(Inspected, Trained):
         Raises InputError or NonFiniteError, in which case no param has changed.
         """
         if self._returns_a_float and not kwargs:
-            if self.optimizer is None or self.optimizer.schedule is None:
+            if self._rate.schedule is None:
                 loss = self._enter(*args)
             else:
-                with self._lock:  # one rate for one step
-                    self.optimizer.prepare(self.steps)
+                with self._lock:  # so that a rate is for one step
+                    self._rate.prepare(self.steps)
                     loss = self._enter(*args)
             if type(loss) is float:
                 return loss
@@ -162,13 +163,12 @@ class Function(Inspected, Trained):
                 self._run(self._door.function(losses[done : done + share, None]), arrays, [])
                 done += share
                 possible = 1 + int(share * RESPONSE / (time.perf_counter() - start))
-                share = min(steps - done, 1 if self._step.scheduled else possible)
+                share = min(steps - done, possible if self._rate.schedule is None else 1)
         return losses
 
     def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> None:
         """Runs the step on arrays of its own types, at the rate that a schedule has for it."""
-        if self.optimizer is not None:
-            self.optimizer.prepare(self.steps)
+        self._rate.prepare(self.steps)
         answer = native.call(enter, *arrays, *results)
         if answer == native.UNSUITABLE and type(answer) is int:
             # They lie in memory that the step writes, and would change while they are read; or their dtype is an object
@@ -244,7 +244,7 @@ class Function(Inspected, Trained):
             result_rows=tuple(rows.address[buffer] for buffer in array_results(self._plan)),
             written=self._written,
             lock=self._lock,
-            optimizer=self.optimizer,
+            rate=self._rate,
             call=self._scalars_of,
             by_output=self._by_output,
             results=self._new_results,
@@ -272,8 +272,7 @@ class Function(Inspected, Trained):
         the outputs are a dict whose keys cannot name fields, or if the learning rate has a schedule.
         """
         if self._njit is None:
-            if self.optimizer is not None:
-                self.optimizer.check_native()
+            self._rate.check_native()
             from graphc.embed import embedded, imitated
 
             if isinstance(self._code, Interpreted):

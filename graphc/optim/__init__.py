@@ -8,3 +8,4 @@ from graphc.optim.adaptive import (
 )
 from graphc.optim.base import Optimizer as Optimizer
 from graphc.optim.descent import SGD as SGD
+from graphc.optim.rate import LearningRate as LearningRate

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeAlias, TypedDict
+from typing import Any, ParamSpec, TypedDict
 
 import numpy as np
 
 from graphc.constants import cast
-from graphc.errors import GraphError, InputError
 from graphc.explained import teaching
 from graphc.graph import Updates
 from graphc.ir import Node, toposort
 from graphc.ops.choice import equal, where
 from graphc.optim.clipping import clipped
+from graphc.optim.rate import LearningRate, Rate, Schedule
 from graphc.state import Param
 
 P = ParamSpec("P")
-Schedule: TypeAlias = Callable[[int], float]
-Rate: TypeAlias = "float | Schedule"
 
 
 class Common(TypedDict, total=False):
@@ -48,22 +45,17 @@ class Optimizer(ABC):
     is of that mean. The steps between change nothing else that an optimizer keeps.
     """
 
-    schedule: Schedule | None
-
     def __init__(
         self, lr: Rate, *, clip_value: float | None = None, clip_norm: float | None = None, accumulate: int = 1
     ) -> None:
         check_positive(clip_value=clip_value, clip_norm=clip_norm)
         if not isinstance(accumulate, int) or accumulate < 1:
             raise ValueError(f"accumulate is an int, at least 1, got {accumulate!r}")
-        self._lr, self._count, self._gathered = (
-            Param(f"{type(self).__name__}.{name}", np.zeros(()), trainable=False)
-            for name in ("lr", "steps", "gathered")
-        )
+        name = type(self).__name__
+        self._learning_rate = LearningRate(f"{name}.lr", lr)
+        self._count = Param(f"{name}.steps", np.zeros(()), trainable=False)
+        self._gathered = Param(f"{name}.gathered", np.zeros(()), trainable=False)
         self._states: dict[tuple[Param, str], Param] = {}
-        self._in_native_code = False
-        self.lr = lr
-        self.prepare(0)
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -72,68 +64,32 @@ class Optimizer(ABC):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        own = {name: value for name, value in vars(self).items() if name != "schedule" and not name.startswith("_")}
+        own = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         common = {name: own.pop(name) for name in Common.__annotations__}
         told = {"lr": self.lr if self.schedule is None else self.schedule, **own, **common}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
-
-    # ---- the learning rate ------------------------------------------------------------------------------------------
 
     @property
     def lr(self) -> float:
         """The learning rate of the last step, or what it was set to since.
 
-        Assigning a number or a schedule takes effect at the next call, with no compile; a number ends the schedule.
+        Assigning a number or a schedule takes effect at the next step, with no compile; a number ends a schedule.
         """
-        return float(self._lr.value)
+        return float(self.learning_rate.param.value)
 
     @lr.setter
     def lr(self, value: Rate) -> None:
-        if callable(value):
-            if self._in_native_code:
-                raise GraphError(f"a schedule is asked from Python, and {NATIVE}")
-            vars(self)["schedule"] = value
-        else:
-            check_not_negative(lr=value)
-            self._lr.value[...] = value
-            vars(self)["schedule"] = None
-
-    def prepare(self, step: int) -> None:
-        """Sets the learning rate for the next step, before which so many have been done, if a schedule has it."""
-        if self.schedule is not None:
-            self._lr.value[...] = self._scheduled(self.schedule, step)
-
-    def rates(self, first: int, count: int) -> list[float]:
-        """The schedule's rates of so many steps, or up to one that it has none for; InputError if that is the first."""
-        assert self.schedule is not None
-        found = [self._scheduled(self.schedule, first)]
-        for step in range(first + 1, first + count):
-            try:
-                found.append(self._scheduled(self.schedule, step))
-            except InputError:
-                break  # raised when it is the first
-        return found
-
-    def _scheduled(self, schedule: Schedule, step: int) -> float:
-        try:
-            rate = schedule(step)
-            usable = 0 <= rate < math.inf
-        except Exception as error:
-            raise InputError(f"the schedule of lr has no rate for step {step}, counted from 0: {error!r}") from error
-        if not usable:
-            raise InputError(f"a learning rate is finite and not negative; for step {step} the schedule gives {rate!r}")
-        return float(rate)
+        self.learning_rate.set(value)
 
     @property
-    def rate_memory(self) -> np.ndarray[Any, Any]:
-        """Where steps read the learning rate: one float64."""
-        return self._lr.value
+    def schedule(self) -> Schedule | None:
+        """What gives the learning rate for the number of steps done before, if not a number."""
+        return self.learning_rate.schedule
 
-    def check_native(self) -> None:
-        """GraphError if there is a schedule; from now on, none may be given."""
-        if self.schedule is not None:
-            raise GraphError(f"the optimizer has a schedule, which is asked from Python, but {NATIVE}")
-        self._in_native_code = True
+    @property
+    def learning_rate(self) -> LearningRate:
+        """The learning rate as steps see it."""
+        return self._learning_rate
 
     # ---- what updates are made of -----------------------------------------------------------------------------------
 
@@ -144,7 +100,8 @@ class Optimizer(ABC):
 
     def rate(self, param: Param | None = None) -> Node:
         """The learning rate in a param's dtype; without one, as the float64 that it is."""
-        return self._lr if param is None else cast(self._lr, param.dtype)
+        rate = self.learning_rate.param
+        return rate if param is None else cast(rate, param.dtype)
 
     def state(self, param: Param, name: str) -> Param:
         """What the optimizer keeps for a param under this name: of its shape and dtype, zeros before the first step."""
@@ -188,12 +145,6 @@ class Optimizer(ABC):
             *((kept, where(complete, value, kept)) for kept, value in moves),
             count,
         ]
-
-
-NATIVE = (
-    "f.njit runs the step with no Python between: leave lr a number, and between two calls of your native code set it, "
-    "f.optimizer.lr = schedule(f.steps)"
-)
 
 
 def hyperparameters(init: Callable[P, None]) -> Callable[P, None]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from graphc.graph import Updates
 from graphc.ir import Node
-from graphc.optim.base import Optimizer, Rate, check_not_negative, decayed, hyperparameters
+from graphc.optim.base import Optimizer, check_not_negative, decayed, hyperparameters
+from graphc.optim.rate import Rate
 from graphc.state import Param
 
 if TYPE_CHECKING:

@@ -51,7 +51,7 @@ class ArrayBatches:
         batched = [word for at, cut in zip(rows.batched, self._cuts, strict=True) for word in self._bind(at, cut)]
         self._table = np.array([*self._head(seed), *batched, *(0 for _ in PACE)], np.int64)
         self._share = 1
-        self._enter_loop(step.scheduled)
+        self._enter_loop(step.rate.schedule is not None)
 
     def _enter_loop(self, scheduled: bool) -> None:
         """Makes the loop, or takes it from the cache; `scheduled`: with a learning rate for each step."""
@@ -95,12 +95,12 @@ class ArrayBatches:
 
     def _rates(self) -> Array | None:
         """The learning rates of the next steps, the last one first, now in its table; None without a schedule."""
-        optimizer = self._step.optimizer
-        if optimizer is None or not self._step.scheduled:
+        rate = self._step.rate
+        if rate.schedule is None:
             return None
         left = -(-(self._rows.count - int(self._table[FIRST])) // self._batch)
-        rates: Array = np.array(optimizer.rates(int(self._step.table[DONE]), min(self._share, left)))[::-1].copy()
-        self._table[-len(PACE) :] = optimizer.rate_memory.ctypes.data, rates.ctypes.data
+        rates: Array = np.array(rate.rates(int(self._step.table[DONE]), min(self._share, left)))[::-1].copy()
+        self._table[-len(PACE) :] = rate.param.value.ctypes.data, rates.ctypes.data
         return rates
 
     def _chosen(self) -> Any:

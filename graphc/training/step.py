@@ -11,7 +11,7 @@ import numpy as np
 
 from graphc.backend.build import Interpreted, Machine
 from graphc.ir import Node
-from graphc.optim import Optimizer
+from graphc.optim import LearningRate
 
 Array = np.ndarray[Any, Any]
 
@@ -24,8 +24,9 @@ class Step:
     results of rank 0, as float64; `outputs` of them. end: the row of the table behind arrays and shapes.
     input_rows: for each input the rows of the table for its address and for its shape. result_rows: for the address of
     each result that is an array. written: the params that it changes.
-    call: runs it on arrays of its own types and returns the scalars. by_output: scalars as a user sees them: for each
-    output a number, or an array with one for each of many models. results: memory for results that are arrays.
+    rate: the learning rate that it reads. call: runs it on arrays of its own types and returns the scalars. by_output:
+    scalars as a user sees them: for each output a number, or an array with one for each of many models. results: memory
+    for results that are arrays.
     check: raises InputError if shapes disagree. grow: gives it the scratch memory that the sizes in its table want, and
     tells whether there is so much. error: what a status means. loops: the code of batch loops so far, by their text.
     """
@@ -42,7 +43,7 @@ class Step:
     result_rows: tuple[int, ...]
     written: Sequence[Array]
     lock: threading.Lock
-    optimizer: Optimizer | None
+    rate: LearningRate
     call: Callable[[Sequence[Array]], Array]
     by_output: Callable[[Sequence[float]], list[Any]]
     results: Callable[[Sequence[Array]], list[Array]]
@@ -50,8 +51,3 @@ class Step:
     grow: Callable[[], int]
     error: Callable[[int, Sequence[Array]], Exception]
     loops: dict[str, Machine | Interpreted] = field(default_factory=dict)
-
-    @property
-    def scheduled(self) -> bool:
-        """Whether each step has a learning rate of its own."""
-        return self.optimizer is not None and self.optimizer.schedule is not None

@@ -1,0 +1,78 @@
+"""The learning rate: a scalar that steps read from memory, and the schedule that sets it before each of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from graphc.errors import GraphError, InputError
+from graphc.state import Param
+
+Schedule: TypeAlias = Callable[[int], float]
+Rate: TypeAlias = "float | Schedule"
+
+NATIVE = (
+    "f.njit runs steps with no Python between; leave lr a number, and set it before each call of your native code: "
+    "f.optimizer.lr = schedule(f.steps)"
+)
+
+
+class LearningRate:
+    """The learning rate of an optimizer: `param` holds it, a float64; `schedule` gives it for each step, or is None."""
+
+    def __init__(self, name: str, value: Rate) -> None:
+        self.param = Param(name, np.zeros(()), trainable=False)
+        self.schedule: Schedule | None = None
+        self._in_native_code = False
+        self.set(value)
+        self.prepare(0)
+
+    def set(self, value: Rate) -> None:
+        """To a number, ValueError if it is negative, or to a schedule, from the next step on."""
+        if callable(value):
+            if self._in_native_code:
+                raise GraphError(f"a schedule is asked from Python, but {NATIVE}")
+            self.schedule = value
+        elif not value >= 0:
+            raise ValueError(f"lr is not negative, got {value}")
+        else:
+            self.param.value[...] = value
+            self.schedule = None
+
+    def prepare(self, step: int) -> None:
+        """Sets the rate for the step before which so many have been done, if there is a schedule."""
+        if self.schedule is not None:
+            self.param.value[...] = _rate_at(self.schedule, step)
+
+    def rates(self, first: int, count: int) -> list[float]:
+        """The schedule's rates of so many steps, or up to one that it has none for; InputError if that is the first."""
+        assert self.schedule is not None
+        found = [_rate_at(self.schedule, first)]
+        for step in range(first + 1, first + count):
+            try:
+                found.append(_rate_at(self.schedule, step))
+            except InputError:
+                break  # it is raised when that step is the first
+        return found
+
+    def check_native(self) -> None:
+        """GraphError if there is a schedule; from now on there may be none."""
+        if self.schedule is not None:
+            raise GraphError(f"the optimizer has a schedule, but {NATIVE}")
+        self._in_native_code = True
+
+
+def _rate_at(schedule: Schedule, step: int) -> float:
+    try:
+        rate = schedule(step)
+        usable = 0 <= rate < math.inf
+    except Exception as error:
+        raise InputError(f"the schedule of lr has no rate for step {step}, counted from 0: {error!r}") from error
+    if not usable:
+        raise InputError(
+            f"a learning rate is finite and not negative; the schedule gives {rate!r} for step {step}, counted from 0"
+        )
+    return float(rate)
