@@ -10,6 +10,7 @@ from typing import Any, ParamSpec, TypedDict
 import numpy as np
 
 from graphc.constants import cast
+from graphc.errors import GraphError
 from graphc.explained import teaching
 from graphc.graph import Updates
 from graphc.ir import Node, toposort
@@ -36,13 +37,13 @@ class Optimizer(ABC):
     whatever it keeps from step to step, `self.state(param, name)`, and the number of the update, `self.t`. The learning
     rate is a param of the graph, so that it may change; other hyperparameters are fixed, attributes set once.
 
-    lr: the learning rate, or a schedule: any callable that gives it for the number of steps done before (0, 1, ...).
-    gc.schedules has some. A schedule is asked before each step of a function compiled with `optimizer=`.
-    clip_value: gradients are cut to [-clip_value, clip_value] (torch.nn.utils.clip_grad_value_).
-    clip_norm: all gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where `norm` is that of all their
-    elements together (torch.nn.utils.clip_grad_norm_); after clip_value.
-    accumulate: only each so-manieth step moves params, by the mean of the gradients since the last that did; clipping
-    is of that mean. The steps between change nothing else that an optimizer keeps.
+    lr: the learning rate, or a schedule: any callable that takes the number of steps done before (0, 1, ...) and
+    returns it, such as those of gc.schedules. It is asked before each step of a function compiled with `optimizer=`.
+    clip_value: each element of a gradient is cut to [-clip_value, clip_value] (torch.nn.utils.clip_grad_value_).
+    clip_norm: then all gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where `norm` is the root of the
+    sum of all their squares (torch.nn.utils.clip_grad_norm_).
+    accumulate: with n, only every n-th step moves the params, by the mean of the last n gradients, which is what is
+    clipped; the steps between add to a sum of gradients and leave all else that the optimizer keeps as it is.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Optimizer(ABC):
         self._count = Param(f"{name}.steps", np.zeros(()), trainable=False)
         self._gathered = Param(f"{name}.gathered", np.zeros(()), trainable=False)
         self._states: dict[tuple[Param, str], Param] = {}
+        self._accumulating: set[Param] = set()
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -135,6 +137,9 @@ class Optimizer(ABC):
 
         A sum begins anew with the first gradient after a move, as `0 * sum + g`: so a product is added by BLAS.
         """
+        if self._accumulating not in (set(), set(params)):
+            raise GraphError("accumulate counts steps for one set of params: give each function its own optimizer")
+        self._accumulating = set(params)
         complete = equal(self._gathered, self.accumulate - 1.0)
         sums = [self.state(param, "gradients") for param in params]
         totals = [cast(self._gathered > 0, kept.dtype) * kept + g for kept, g in zip(sums, gradients, strict=True)]
