@@ -47,7 +47,10 @@ def aligned(value: Array) -> Array:
 
 
 class Param(Node):
-    """State that lives between calls; `.value` is its live array."""
+    """State that lives between calls; `.value` is its live array.
+
+    trainable: whether optimizers change it, in functions that are compiled after it was set.
+    """
 
     __slots__ = ("_copies", "_draw", "_value", "next_value", "trainable")
 
@@ -95,7 +98,7 @@ class Param(Node):
         return self._copies[count]
 
     def __setattr__(self, key: str, value: Any) -> None:
-        if key != "value":
+        if key not in ("value", "trainable"):
             super().__setattr__(key, value)
         object.__setattr__(self, key, value)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -198,3 +200,52 @@ def test_hyperparameters_are_checked() -> None:
         gc.SGD(lr=1, momentum=0.9).momentum = 0.5  # type: ignore[misc]
     with pytest.raises(ValueError, match="momentum > 0"):
         gc.SGD(lr=0.1, nesterov=True)
+
+
+def test_hyperparameters_can_be_read_and_printed() -> None:
+    made = [
+        gc.SGD(0.5, 0.9, nesterov=True, clip_norm=1.0),
+        gc.Adagrad(0.5, eps=1e-9, accumulate=4),
+        gc.RMSprop(0.5, momentum=0.25),
+        gc.AdamW(gc.schedules.cosine(0.5, steps=9), betas=(0.8, 0.9), clip_value=2.0),
+    ]
+    assert [repr(each) for each in made] == [
+        "SGD(lr=0.5, momentum=0.9, nesterov=True, weight_decay=0.0, clip_norm=1.0)",
+        "Adagrad(lr=0.5, weight_decay=0.0, eps=1e-09, accumulate=4)",
+        "RMSprop(lr=0.5, alpha=0.99, eps=1e-08, weight_decay=0.0, momentum=0.25)",
+        "AdamW(lr=cosine(0.5, steps=9, end=0.0), betas=(0.8, 0.9), eps=1e-08, weight_decay=0.01, clip_value=2.0)",
+    ]
+    for each in made:
+        options = inspect.signature(type(each)).parameters
+        assert list(options)[-3:] == ["clip_value", "clip_norm", "accumulate"]
+        assert all(f"{name}=" in repr(each) for name in list(options)[:-3])
+        for name in (*options, "schedule"):
+            if name != "lr":
+                value = getattr(each, name)
+                with pytest.raises(AttributeError):
+                    setattr(each, name, value)
+    with pytest.raises(AttributeError, match=r"momentum is fixed when an optimizer is made; only lr may change: SGD\("):
+        made[0].momentum = 0.5
+
+
+class Lazy(gc.Optimizer):
+    """A user's own, with an option of its own."""
+
+    def __init__(self, lr, every=2, **common):
+        super().__init__(lr, **common)
+        self.every = every
+
+    def update(self, param, gradient):
+        return [(param, gc.where(gc.equal(self.t % self.every, 0), param - self.rate(param) * gradient, param))]
+
+
+def test_an_own_optimizer_has_what_all_have(python_mode: None) -> None:
+    w = gc.param("w", np.array([4.0, 0.0]))
+    optimizer = Lazy(lambda step: step + 1.0, clip_value=1.5)
+    assert repr(optimizer).endswith(", every=2, clip_value=1.5)")
+    step = gc.compile(gc.sum(w * w), optimizer=optimizer)
+    for expected in (4.0, 1.0, 1.0, -5.0):
+        step()
+        np.testing.assert_array_equal(w.value, [expected, 0])
+    with pytest.raises(AttributeError, match="every is fixed"):
+        optimizer.every = 3

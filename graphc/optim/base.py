@@ -66,9 +66,11 @@ class Optimizer(ABC):
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
-        own = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        common = {name: own.pop(name) for name in Common.__annotations__}
-        told = {"lr": self.lr if self.schedule is None else self.schedule, **own, **common}
+        """Its hyperparameters; of the options that every optimizer has, those that are not the default."""
+        fixed = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        common = {name: fixed.pop(name) for name in Common.__annotations__}
+        asked = {name: value for name, value in common.items() if value != _default(name)}
+        told = {"lr": self.lr if self.schedule is None else self.schedule, **fixed, **asked}
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     @property
@@ -150,6 +152,10 @@ class Optimizer(ABC):
             *((kept, where(complete, value, kept)) for kept, value in moves),
             count,
         ]
+
+
+def _default(name: str) -> Any:
+    return inspect.signature(Optimizer.__init__).parameters[name].default
 
 
 def hyperparameters(init: Callable[P, None]) -> Callable[P, None]:
