@@ -245,6 +245,7 @@ class Function(Inspected, Trained):
             written=self._written,
             lock=self._lock,
             rate=self._rate,
+            live=self._live,
             call=self._scalars_of,
             by_output=self._by_output,
             results=self._new_results,

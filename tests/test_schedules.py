@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_a_function_of_several_outputs(python_mode) -> None:
     assert w.value == 12
 
 
+def test_many_models_share_it(either_mode) -> None:
+    w = gc.param("w", 0.0, dtype="float64")
+    f = gc.compile(gc.mean(gc.input("x", ("n",))) + w, optimizer=Digits(lambda step: step + 1), copies=3)
+    f(X)
+    f.run(1, X)
+    f.fit((X,), batch_size=2, progress=False)
+    f.fit([(X,), (X[:3],)], progress=False)
+    np.testing.assert_array_equal(f.state["w"], [1234567] * 3)
+    f.optimizer.lr = 8.0
+    f(X)
+    np.testing.assert_array_equal(f.state["w"], [12345678] * 3)
+
+
 def test_a_schedule_comes_and_goes_while_fit_trains(either_mode) -> None:
     f, w = written(5.0)
     f(X)
@@ -129,6 +143,26 @@ def test_rates_stay_in_place_where_a_step_is_repeated_for_more_memory(jit_mode, 
     f.fit((np.zeros(2001, "f"),), batch_size=1000, shuffle=False, progress=False)
     assert f._table[ARENA_BYTES] > before
     assert w.value == 1234
+
+
+class Sum(gc.Optimizer):
+    def update(self, param, gradient):
+        return [(param, param + self.rate(param))]
+
+
+def test_threads_share_out_the_rates(jit_mode) -> None:
+    """However calls and fit follow each other, each step has the rate of its number."""
+    w = gc.param("w", 0.0, dtype="float64")
+    f = gc.compile(gc.mean(gc.input("x", ("n",))) + w * 0, optimizer=Sum(lambda step: step))
+    threads = [threading.Thread(target=lambda: [f(X) for _ in range(300)]) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    f.fit((X,), batch_size=1, epochs=100, progress=False)
+    f.run(100, X)
+    for thread in threads:
+        thread.join()
+    assert f.steps == 1300
+    assert w.value == sum(range(1300))
 
 
 # ---- what goes wrong ------------------------------------------------------------------------------------------------

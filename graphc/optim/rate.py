@@ -39,13 +39,18 @@ class LearningRate:
         elif not value >= 0:
             raise ValueError(f"lr is not negative, got {value}")
         else:
-            self.param.value[...] = value
+            self._write(value)
             self.schedule = None
 
     def prepare(self, step: int) -> None:
         """Sets the rate for the step before which so many have been done, if there is a schedule."""
         if self.schedule is not None:
-            self.param.value[...] = _rate_at(self.schedule, step)
+            self._write(_rate_at(self.schedule, step))
+
+    def _write(self, rate: float) -> None:
+        self.param.value[...] = rate
+        for many in self.param._copies.values():
+            many.value[...] = rate
 
     def rates(self, first: int, count: int) -> list[float]:
         """The schedule's rates of so many steps, or up to one that it has none for; InputError if that is the first."""

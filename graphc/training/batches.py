@@ -100,7 +100,9 @@ class ArrayBatches:
             return None
         left = -(-(self._rows.count - int(self._table[FIRST])) // self._batch)
         rates: Array = np.array(rate.rates(int(self._step.table[DONE]), min(self._share, left)))[::-1].copy()
-        self._table[-len(PACE) :] = rate.param.value.ctypes.data, rates.ctypes.data
+        live = self._step.live(rate.param)
+        models = (1, 1) if not live.ndim else (len(live), live.strides[0] // live.itemsize)
+        self._table[-len(PACE) :] = live.ctypes.data, *models, rates.ctypes.data
         return rates
 
     def _chosen(self) -> Any:

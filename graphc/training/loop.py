@@ -30,8 +30,9 @@ CUT = ("source", "stride", "width", "batch", "address", "shape")
 """The address of the rows; elements, or bytes where nothing is copied, from one to the next; elements of a row; the
 address of the batch's memory; the rows of the step's table for the batch's address and for its size."""
 
-PACE = ("rate_at", "rates_at")
-"""Where a schedule is: the address of the learning rate, and of those of the steps to run, the last one first."""
+PACE = ("rate_at", "models", "apart", "rates_at")
+"""Where a schedule is: the address of the learning rate that steps read, how many models have one, and how many float64
+apart; the address of the rates of the steps to run, the last one first."""
 
 FIRST, STEPS, ORDER, EPOCH, READY, DRAWN = map(
     HEAD.index, ("first", "steps", "order_at", "epoch_number", "ready", "drawn")
@@ -78,8 +79,9 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool, scheduled: bool) -> Iterator[str
     if shuffled:
         yield "    order = array_at(order_at, (rows,), i64)"
     if scheduled:
-        yield f"    rate = array_at(table[{end}], (1,), np.float64)"
-        yield f"    rates = array_at(table[{end + 1}], (steps,), np.float64)"
+        yield from (f"    {name} = table[{end + row}]" for row, name in enumerate(PACE))
+        yield "    rate = array_at(rate_at, (models * apart,), np.float64)"
+        yield "    rates = array_at(rates_at, (steps,), np.float64)"
     yield "    while steps > 0 and first < rows:"
     yield "        count = min(batch, rows - first)"
     if shuffled:
@@ -90,7 +92,8 @@ def _epoch(cuts: Sequence[Cut], shuffled: bool, scheduled: bool) -> Iterator[str
     for number, cut in enumerate(cuts):
         yield from ("        " + line for line in _batch(number, cut, shuffled))
     if scheduled:
-        yield "        rate[0] = rates[steps - 1]"
+        yield "        for model in range(models):"
+        yield "            rate[model * apart] = rates[steps - 1]"
     yield "        status = run_step(code, step_at)"
     yield f"        if status != {OK}:"
     yield "            return status"
