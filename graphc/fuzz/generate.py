@@ -237,6 +237,8 @@ OPTIMIZERS = (
     "gc.SGD(0.1, momentum=0.9, weight_decay=0.2)",
     "gc.SGD(0.1, momentum=0.8, nesterov=True)",
     "gc.SGD(0.1, momentum=0.8, nesterov=True, weight_decay=0.1)",
+    "gc.SGD(0.1, clip_value=0.5, clip_norm=1.0)",
+    "gc.SGD(0.1, momentum=0.9, accumulate=2)",
 )
 
 
