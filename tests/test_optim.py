@@ -190,9 +190,9 @@ def test_hyperparameters_are_checked() -> None:
         gc.RMSprop(lr=1, alpha=1.0)
     with pytest.raises(ValueError, match=r"betas\[1\] is at least 0 and below 1, got 2"):
         gc.Adam(lr=1, betas=(0.9, 2))
-    with pytest.raises(ValueError, match="lr is not negative, got -1"):
+    with pytest.raises(ValueError, match="lr is finite and not negative, got -1"):
         gc.SGD(lr=-1)
-    with pytest.raises(ValueError, match="lr is not negative, got -2"):
+    with pytest.raises(ValueError, match="lr is finite and not negative, got -2"):
         gc.SGD(lr=1).lr = -2
     with pytest.raises(ValueError, match="weight_decay is not negative, got -1"):
         gc.SGD(lr=1, momentum=0.1, weight_decay=-1)

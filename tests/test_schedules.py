@@ -10,6 +10,7 @@ import pytest
 
 import graphc as gc
 from graphc.backend.table import ARENA_BYTES
+from graphc.training.loop import Cut, emit
 
 
 def first(schedule, count: int) -> list[float]:
@@ -113,6 +114,12 @@ def test_a_schedule_comes_and_goes_while_fit_trains(either_mode) -> None:
     assert f.source is source
 
 
+def test_without_a_schedule_the_loop_knows_nothing_of_rates() -> None:
+    cut = Cut(np.dtype(np.uint8), np.dtype(np.float32))
+    assert "rate" in emit([cut], shuffled=True, scheduled=True)
+    assert "rate" not in emit([cut], shuffled=True)
+
+
 class Halves(gc.Optimizer):
     """A param that remembers the last fifty rates, all bits of it."""
 
@@ -183,7 +190,9 @@ def test_the_steps_before_a_bad_rate_are_done(either_mode) -> None:
     f, w = written(rates.__getitem__)
     for given in ((X,), [(X,)] * 7):
         f.steps, w.value = 0, 0.0
-        with pytest.raises(gc.InputError, match=r"no rate for step 4, .*IndexError") as caught:
+        with pytest.raises(
+            gc.InputError, match=r"no rate for step 4, .*IndexError.*\n  in step 5 of epoch 1"
+        ) as caught:
             f.fit(given, batch_size=1, progress=False)
         assert (w.value, f.steps, caught.value.history.steps) == (1234, 4, 4)
 

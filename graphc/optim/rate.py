@@ -31,13 +31,13 @@ class LearningRate:
         self.prepare(0)
 
     def set(self, value: Rate) -> None:
-        """To a number, ValueError if it is negative, or to a schedule, from the next step on."""
+        """From the next step on; ValueError for a number that is negative or not finite."""
         if callable(value):
             if self._in_native_code:
                 raise GraphError(f"a schedule is asked from Python, but {NATIVE}")
             self.schedule = value
-        elif not value >= 0:
-            raise ValueError(f"lr is not negative, got {value}")
+        elif not 0 <= value < math.inf:
+            raise ValueError(f"lr is finite and not negative, got {value}")
         else:
             self._write(value)
             self.schedule = None

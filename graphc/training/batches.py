@@ -72,7 +72,10 @@ class ArrayBatches:
         while self._table[FIRST] < self._rows.count:
             with held():
                 before, start = int(self._table[FIRST]), time.perf_counter()
-                status = self._run()
+                try:
+                    status = self._run()
+                except InputError as error:  # of a schedule
+                    raise _located(error, self._place(number)) from error
                 samples = int(self._table[FIRST]) - before
                 steps = -(-samples // self._batch)
                 means = (self._totals / self._rows.count).tolist()
@@ -118,13 +121,16 @@ class ArrayBatches:
         chosen = self._chosen()
         arrays = [as_input(node, each) for node, each in zip(self._step.inputs, self._rows.of(chosen), strict=True)]
         error = self._step.error(status, arrays)
-        number = 1 + int(self._table[FIRST]) // self._batch
-        place = f"{self._what} {number} of epoch {epoch}"
+        place = self._place(epoch)
         if isinstance(error, InputError) and error.found is not None:
             node, position = error.found
             if position and node in [self._step.inputs[at] for at in self._rows.batched]:
                 place += f" (row {np.arange(self._rows.count)[chosen][position[0]]} of the data)"
         return _located(error, place)
+
+    def _place(self, epoch: int) -> str:
+        """Which step is the next."""
+        return f"{self._what} {1 + int(self._table[FIRST]) // self._batch} of epoch {epoch}"
 
     # ---- the loop's table -------------------------------------------------------------------------------------------
 
