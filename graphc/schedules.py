@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Schedule:
+class NamedSchedule:
     """The learning rate by the number of steps done before; its repr is the text that it was made by."""
 
     rate: Callable[[int], float]
@@ -26,22 +26,22 @@ class Schedule:
         return self.text
 
 
-def constant(rate: float) -> Schedule:
+def constant(rate: float) -> NamedSchedule:
     """`rate`, at every step."""
     _check_rates(rate=rate)
-    return Schedule(lambda step: rate, f"constant({rate})")
+    return NamedSchedule(lambda step: rate, f"constant({rate})")
 
 
-def step_decay(rate: float, every: int, factor: float = 0.1) -> Schedule:
+def step_decay(rate: float, every: int, factor: float = 0.1) -> NamedSchedule:
     """`rate * factor ** (step // every)`: multiplied by `factor` after each `every` steps (torch's StepLR)."""
     _check_rates(rate=rate, factor=factor)
     _check_steps(every=every)
-    return Schedule(
+    return NamedSchedule(
         lambda step: rate * factor ** (step // every), f"step_decay({rate}, every={every}, factor={factor})"
     )
 
 
-def cosine(rate: float, steps: int, end: float = 0.0) -> Schedule:
+def cosine(rate: float, steps: int, end: float = 0.0) -> NamedSchedule:
     """Half a cosine from `rate` to `end`, which it stays at after `steps` (Loshchilov and Hutter 2017).
 
     `end + (rate - end) * (1 + cos(pi * min(step, steps) / steps)) / 2`: up to there torch's CosineAnnealingLR.
@@ -52,10 +52,10 @@ def cosine(rate: float, steps: int, end: float = 0.0) -> Schedule:
     def at(step: int) -> float:
         return end + (rate - end) * (1 + math.cos(math.pi * min(step, steps) / steps)) / 2
 
-    return Schedule(at, f"cosine({rate}, steps={steps}, end={end})")
+    return NamedSchedule(at, f"cosine({rate}, steps={steps}, end={end})")
 
 
-def warm_up(steps: int, then: float | Callable[[int], float], start: float = 0.0) -> Schedule:
+def warm_up(steps: int, then: float | Callable[[int], float], start: float = 0.0) -> NamedSchedule:
     """A straight line from `start` to the first rate of another schedule, or a number, that goes on after `steps`.
 
     `start + (then(0) - start) * step / steps` while `step < steps`, afterwards `then(step - steps)`: torch's LinearLR
@@ -68,7 +68,7 @@ def warm_up(steps: int, then: float | Callable[[int], float], start: float = 0.0
     def at(step: int) -> float:
         return after(step - steps) if step >= steps else start + (after(0) - start) * step / steps
 
-    return Schedule(at, f"warm_up({steps}, then={then!r}, start={start})")
+    return NamedSchedule(at, f"warm_up({steps}, then={then!r}, start={start})")
 
 
 def _check_rates(**values: float) -> None:

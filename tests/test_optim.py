@@ -194,6 +194,8 @@ def test_hyperparameters_are_checked() -> None:
         gc.SGD(lr=-1)
     with pytest.raises(ValueError, match="lr is finite and not negative, got -2"):
         gc.SGD(lr=1).lr = -2
+    with pytest.raises(ValueError, match="lr is finite and not negative, got inf"):
+        gc.SGD(lr=float("inf"))
     with pytest.raises(ValueError, match="weight_decay is not negative, got -1"):
         gc.SGD(lr=1, momentum=0.1, weight_decay=-1)
     with pytest.raises(AttributeError):

@@ -9,14 +9,12 @@ from graphc.graph import Updates
 from graphc.ir import Node
 from graphc.ops.arithmetic import power
 from graphc.ops.functions import sqrt
-from graphc.optim.base import Optimizer, check_fractions, check_not_negative, decayed, hyperparameters
+from graphc.optim.base import Common, Optimizer, check_fractions, check_not_negative, decayed, hyperparameters
 from graphc.optim.rate import Rate
 from graphc.state import Param
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from graphc.optim.base import Common
 
 
 class Adagrad(Optimizer):

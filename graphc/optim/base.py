@@ -92,7 +92,7 @@ class Optimizer(ABC):
 
     @property
     def learning_rate(self) -> LearningRate:
-        """The learning rate as steps see it."""
+        """What steps read the learning rate from, and what sets it; to change it, assign to lr."""
         return self._learning_rate
 
     # ---- what updates are made of -----------------------------------------------------------------------------------
@@ -140,7 +140,9 @@ class Optimizer(ABC):
         A sum begins anew with the first gradient after a move, as `0 * sum + g`: so a product is added by BLAS.
         """
         if self._accumulating not in (set(), set(params)):
-            raise GraphError("accumulate counts steps for one set of params: give each function its own optimizer")
+            raise GraphError(
+                "accumulate counts the steps of one set of params, and these are others: make another optimizer"
+            )
         self._accumulating = set(params)
         complete = equal(self._gathered, self.accumulate - 1.0)
         sums = [self.state(param, "gradients") for param in params]

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING
 
 from graphc.graph import Updates
 from graphc.ir import Node
-from graphc.optim.base import Optimizer, check_not_negative, decayed, hyperparameters
+from graphc.optim.base import Common, Optimizer, check_not_negative, decayed, hyperparameters
 from graphc.optim.rate import Rate
 from graphc.state import Param
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from graphc.optim.base import Common
 
 
 class SGD(Optimizer):
