@@ -39,9 +39,9 @@ class Optimizer(ABC):
 
     lr: the learning rate, or a schedule: any callable that takes the number of steps done before (0, 1, ...) and
     returns it, such as those of gc.schedules. It is asked before each step of a function compiled with `optimizer=`.
-    clip_value: each element of a gradient is cut to [-clip_value, clip_value] (torch.nn.utils.clip_grad_value_).
+    clip_value: each element of a gradient is cut to [-clip_value, clip_value] (`torch.nn.utils.clip_grad_value_`).
     clip_norm: then all gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where `norm` is the root of the
-    sum of all their squares (torch.nn.utils.clip_grad_norm_).
+    sum of all their squares (`torch.nn.utils.clip_grad_norm_`).
     accumulate: with n, only every n-th step moves the params, by the mean of the last n gradients, which is what is
     clipped; the steps between add to a sum of gradients and leave all else that the optimizer keeps as it is.
     """

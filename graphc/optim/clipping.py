@@ -22,7 +22,7 @@ def clipped(gradients: Sequence[Node], most: float | None, norm: float | None) -
 
 
 def _by_norm(gradients: Sequence[Node], most: float) -> Sequence[Node]:
-    """All by one factor, so that the norm of all elements together is at most `most`: torch.nn.utils.clip_grad_norm_.
+    """All by one factor, so that the norm of all elements together is at most `most`: `torch.nn.utils.clip_grad_norm_`.
 
     `g * min(1, most / (norm + 1e-6))`; the norm is a float64 whatever the gradients are.
     """
