@@ -160,14 +160,15 @@ class Function(Inspected, Trained):
         with self._lock:
             while done < steps:
                 start = time.perf_counter()
-                self._run(self._door.function(losses[done : done + share, None]), arrays, [])
+                enter = self._enter if share == 1 else self._door.function(losses[done : done + share, None])
+                losses[done] = self._run(enter, arrays, [])
                 done += share
                 possible = 1 + int(share * RESPONSE / (time.perf_counter() - start))
                 share = min(steps - done, possible if self._rate.schedule is None else 1)
         return losses
 
-    def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> None:
-        """Runs the step on arrays of its own types, at the rate that a schedule has for it."""
+    def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> float:
+        """Runs the step on arrays of its own types, at the rate that a schedule has for it; its first scalar result."""
         self._rate.prepare(self.steps)
         answer = native.call(enter, *arrays, *results)
         if answer == native.UNSUITABLE and type(answer) is int:
@@ -177,6 +178,7 @@ class Function(Inspected, Trained):
             answer = native.call(enter, *arrays, *results)
         if type(answer) is int:
             raise self._error(answer, arrays)
+        return answer
 
     def _arrays(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Array]:
         values = (
