@@ -1,6 +1,6 @@
-"""Benchmarks of graphc: a race beside its peers, a sweep against NumPy, compile times, and how steady a step is.
+"""Benchmarks of graphc: a race beside its peers, a sweep against NumPy, compile times, steadiness, many models.
 
-`python benchmarks/run.py [race|sweep|compile|stability] [workloads]`; the figures are also written to out/.
+`python benchmarks/run.py [race|sweep|compile|stability|copies] [workloads]`; the figures are also written to out/.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ KINDS = {
         "stability",
         "fresh processes on an idle and on a busy machine, and numpy.dot beside them",
     ),
+    "copies": ("copies", "copies", "many models in one call, beside one after the other, and beside JAX's vmap"),
 }
 """For each: its file, the name of what it writes, and its help."""
 

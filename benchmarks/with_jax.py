@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -34,17 +34,17 @@ def _mse(prediction: Any, target: Any) -> Any:
     return jnp.square(prediction - target).mean()
 
 
-def _start(workload: Workload, one_hot: bool) -> tuple[Any, Any, Callable[[Any, Any], Pair]]:
-    """Params and inputs as trees, and the function of both that gives new params and the loss."""
+def _start(workload: Workload, one_hot: bool) -> tuple[Any, Any, Callable[..., Pair]]:
+    """Params and inputs as trees, and the function of both, and a learning rate, that gives new params and the loss."""
     words = Words(_dense, jax.nn.relu, jnp.tanh, jax.nn.sigmoid, _one_hot if one_hot else _gathered, _mse)
     arrays, values = workload.inputs(), workload.params()
 
     def loss_of(params: Any, inputs: Any) -> Any:
         return workload.loss(words, dict(zip(arrays, inputs)), dict(zip(values, params)))
 
-    def train(params: Any, inputs: Any) -> Pair:
+    def train(params: Any, inputs: Any, lr: Any = workload.lr) -> Pair:
         loss, gradients = jax.value_and_grad(loss_of)(params, inputs)
-        return tuple(param - workload.lr * gradient for param, gradient in zip(params, gradients)), loss
+        return tuple(param - lr * gradient for param, gradient in zip(params, gradients)), loss
 
     return tuple(map(jnp.asarray, values.values())), tuple(map(jnp.asarray, arrays.values())), train
 
@@ -83,5 +83,27 @@ def loop(workload: Workload, one_hot: bool = False, unroll: int = 1) -> Run:
         nonlocal params
         params, losses = many(params, inputs, steps)
         return np.asarray(losses)
+
+    return run
+
+
+def vmap(workload: Workload, params: Sequence[Any], rates: Any, steps: int) -> Callable[[], Any]:
+    """Many models, whose params have one more axis, and their rates: a call makes so many steps, and gives the losses."""
+    _, inputs, train = _start(workload, one_hot=True)
+    now, lr = tuple(map(jnp.asarray, params)), jnp.asarray(rates)
+    step = jax.vmap(train, in_axes=(0, None, 0))
+
+    @functools.partial(jax.jit, donate_argnums=0)
+    def some(params: Any, inputs: Any, lr: Any) -> Pair:
+        def one(params: Any, _: None) -> Pair:
+            return step(*jax.lax.optimization_barrier((params, inputs, lr)))
+
+        result: Pair = step(params, inputs, lr) if steps == 1 else jax.lax.scan(one, params, None, length=steps)
+        return result
+
+    def run() -> Any:
+        nonlocal now
+        now, losses = some(now, inputs, lr)
+        return np.atleast_2d(losses)
 
     return run

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from graphc import nn as nn, schedules as schedules
 from graphc.compiler import compile as compile
 from graphc.constants import const as const
+from graphc.copies import Copies as Copies
 from graphc.errors import (
     CompilerError as CompilerError,
     DtypeError as DtypeError,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import copies
 import numpy as np
 import pytest
 import race
@@ -206,3 +207,13 @@ def test_pictures(tmp_path: Path) -> None:
     pictures.heat_map("title", [1, 4], [1, 4], [[1.0, 2.0], [0.5, 9.0]], tmp_path / "sweep.png")
     assert (tmp_path / "race.png").stat().st_size > 0
     assert (tmp_path / "sweep.png").stat().st_size > 0
+
+
+def test_many_models_start_as_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every way trains the same: a model's losses by a call of all, by calls of each, and by a loop of each."""
+    monkeypatch.setattr(copies, "MODELS", 3)
+    monkeypatch.setattr(copies, "median_of_step", lambda run, seconds: (1.0, 1))
+    sides = [side for side in copies.SIDES if side.startswith("graphc")]
+    losses = [copies.trained(side, "4-8-6-3/5", 0)["losses"] for side in sides]
+    assert losses[0] == losses[1] == losses[2]
+    assert len(set(losses[0])) == 3
