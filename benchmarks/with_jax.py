@@ -96,7 +96,8 @@ def vmap(workload: Workload, params: Sequence[Any], rates: Any, steps: int) -> C
     @functools.partial(jax.jit, donate_argnums=0)
     def some(params: Any, inputs: Any, lr: Any) -> Pair:
         def one(params: Any, _: None) -> Pair:
-            return step(*jax.lax.optimization_barrier((params, inputs, lr)))
+            trained: Pair = step(*jax.lax.optimization_barrier((params, inputs, lr)))
+            return trained
 
         result: Pair = step(params, inputs, lr) if steps == 1 else jax.lax.scan(one, params, None, length=steps)
         return result

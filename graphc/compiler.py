@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphc.copies import Copies
+from graphc.errors import GraphError
 from graphc.function import Function
 from graphc.ir import Node
 from graphc.optim import Optimizer
@@ -44,6 +45,9 @@ def compile(
         raise ValueError(f"copies is at least 1, got {copies}")
     watch = Watch()
     graph = graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite)
+    if optimizer is not None and optimizer.models - {copies}:
+        told = " and of ".join(map(str, sorted(optimizer.models)))
+        raise GraphError(f"the optimizer has hyperparameters of {told} models, and copies={copies}")
     watch.lap("graph")
     if copies is not None:
         return Copies(graph, outputs, optimizer, threads, watch, copies)

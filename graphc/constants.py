@@ -61,6 +61,13 @@ def constant_value(node: Node) -> np.ndarray[Any, Any] | None:
     return node.options["literal"].array if isinstance(node.op.kind, Constant) else None
 
 
+class Weak:
+    """A scalar node that takes the dtype of the tensors it meets, as a Python number does."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+
 def as_node(value: Operand) -> Node:
     """`value` if it is a node, else the constant that it is."""
     return value if isinstance(value, Node) else const(value)
@@ -71,7 +78,8 @@ def common_dtype(*operands: Operand, floating: bool = False) -> np.dtype[Any]:
 
     `floating` asks for a float dtype: integers then become float64, as in NumPy.
     """
-    known = [value.dtype if isinstance(value, Node) else value for value in operands]
+    adapting = (0.0 if isinstance(value, Weak) else value for value in operands)
+    known = [value.dtype if isinstance(value, Node) else value for value in adapting]
     try:
         dtype = np.result_type(*(v if isinstance(v, (int, float, np.dtype)) else np.asarray(v).dtype for v in known))
     except TypeError as error:
@@ -81,6 +89,7 @@ def common_dtype(*operands: Operand, floating: bool = False) -> np.dtype[Any]:
 
 def cast(value: Operand, dtype: np.dtype[Any]) -> Node:
     """`value` as a node of this dtype."""
+    value = value.node if isinstance(value, Weak) else value
     if not isinstance(value, Node):
         return const(value, dtype)
     return value if value.dtype == dtype else OPS["astype"](value, dtype)

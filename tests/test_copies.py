@@ -64,6 +64,83 @@ def test_each_model_has_the_bits_that_it_has_alone(threads: int, rng, either_mod
     assert_each_as_alone(many, alone, lambda step, number: train(step, x, y))
 
 
+OPTIMIZERS: dict[str, Callable[..., gc.Optimizer]] = {
+    "SGD": lambda lr, some, few: gc.SGD(lr, momentum=some, weight_decay=few),
+    "Nesterov": lambda lr, some, few: gc.SGD(lr, momentum=some, nesterov=True),
+    "Adagrad": lambda lr, some, few: gc.Adagrad(lr, weight_decay=few, eps=few),
+    "RMSprop": lambda lr, some, few: gc.RMSprop(lr, alpha=some, eps=few, momentum=some, clip_value=0.02),
+    "Adam": lambda lr, some, few: gc.Adam(lr, betas=(some, 1 - few), eps=few, weight_decay=few, clip_norm=0.1),
+    "AdamW": lambda lr, some, few: gc.AdamW(lr, betas=(0.9, 1 - few), weight_decay=few, accumulate=2),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_hyperparameters_may_be_arrays(name: str, rng) -> None:
+    """With the bits that each number alone gives, which is a constant of the step then."""
+    x, y = data(rng)
+    loss, made = small_net()[0], OPTIMIZERS[name]
+    some, few = np.linspace(0.5, 0.95, MODELS), np.geomspace(1e-6, 1e-2, MODELS)
+    many = gc.compile(loss, optimizer=made(RATES, some, few), copies=MODELS)
+    start = {param.name: param.value.copy() for param in many.params}
+    losses = np.array([many(x, y) for _ in range(6)])
+    for number in range(MODELS):
+        hyperparameters = (float(each[number]) for each in (RATES, some, few))
+        one = gc.compile(loss, optimizer=made(*hyperparameters))
+        for param in one.params:
+            param.value = start[param.name][number]
+        assert [one(x, y) for _ in range(6)] == losses[:, number].tolist()
+        for name, array in one.state.items():
+            if name in many.state and array.ndim:
+                assert array.tobytes() == many.state[name][number].tobytes(), name
+
+
+def test_rates_of_many_models_can_be_read_and_assigned(rng) -> None:
+    x, y = data(rng)
+    step = gc.compile(small_net()[0], optimizer=gc.SGD(RATES), copies=MODELS)
+    np.testing.assert_array_equal(step.optimizer.lr, RATES)
+    step.optimizer.lr = RATES[::-1]
+    np.testing.assert_array_equal(step.state["SGD.lr"], RATES[::-1])
+    step.optimizer.lr = 0.5
+    np.testing.assert_array_equal(step.optimizer.lr, [0.5] * MODELS)
+    before = step.state["b2"].copy()
+    step.optimizer.lr = np.eye(MODELS)[1]
+    step(x, y)
+    moved = [not np.array_equal(*pair) for pair in zip(step.state["b2"], before, strict=True)]
+    assert moved == [False, True, False, False, False]
+    single = gc.compile(small_net()[0], optimizer=gc.SGD(0.1), copies=MODELS)
+    single.optimizer.lr = RATES
+    np.testing.assert_array_equal(single.state["SGD.lr"], RATES)
+    np.testing.assert_array_equal(gc.SGD(0.1, momentum=RATES).momentum.values, RATES)
+
+
+def test_a_schedule_is_for_all_models(rng) -> None:
+    x, y = data(rng)
+    step = gc.compile(small_net()[0], optimizer=gc.SGD(lambda step: 0.1 / (1 + step)), copies=MODELS)
+    step(x, y)
+    step.fit((x, y), batch_size=10, epochs=2, progress=False)
+    assert step.steps == 7
+    np.testing.assert_array_equal(step.optimizer.lr, 0.1 / 7)
+    np.testing.assert_array_equal(step.state["SGD.lr"], [0.1 / 7] * MODELS)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: gc.compile(small_net()[0], optimizer=gc.SGD(RATES)), "of 5 models, and copies=None"),
+        (lambda: gc.compile(small_net()[0], optimizer=gc.SGD(RATES), copies=4), "of 5 models, and copies=4"),
+        (lambda: gc.compile(small_net()[0], optimizer=gc.Adam(0.1, eps=RATES)), "of 5 models, and copies=None"),
+        (lambda: gc.SGD(-RATES), "not negative"),
+        (lambda: gc.SGD(0.1, momentum=-RATES), "momentum is not negative"),
+        (lambda: gc.Adam(0.1, betas=(RATES, RATES + 1)), "below 1"),
+        (lambda: setattr(gc.SGD(0.1), "lr", RATES), r"lr is a number, got shape \(5,\)"),
+        (lambda: setattr(gc.SGD(RATES), "lr", RATES[:2]), r"lr is a number or an array of 5, got shape \(2,\)"),
+    ],
+)
+def test_hyperparameters_that_fit_no_model_are_told(make: Callable[[], object], words: str) -> None:
+    with pytest.raises((gc.GraphError, ValueError), match=words):
+        make()
+
+
 def test_an_input_may_have_an_axis_for_the_models(rng) -> None:
     """And others be shared; an input that is not contiguous, or of another dtype, is taken too."""
     x, y = data(rng, MODELS)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from graphc.constants import cast
 from graphc.graph import Updates
 from graphc.ir import Node
-from graphc.ops.arithmetic import power
 from graphc.ops.functions import sqrt
 from graphc.optim.base import Common, Optimizer, check_fractions, check_not_negative, decayed, hyperparameters
 from graphc.optim.rate import Rate
@@ -103,8 +102,8 @@ class Adam(Optimizer):
         m = beta1 * mean + (1 - beta1) * g
         v = beta2 * square_mean + (1 - beta2) * (g * g)
         # In float64, where 0.999**t keeps its digits; one number each for the whole param.
-        rate = cast(self.rate() / (1 - power(beta1, self.t)), dtype)
-        root = cast(sqrt(1 - power(beta2, self.t)), dtype)
+        rate = cast(self.rate() / (1 - beta1**self.t), dtype)
+        root = cast(sqrt(1 - beta2**self.t), dtype)
         return [(mean, m), (square_mean, v), (param, start - rate * (m / (sqrt(v) / root + self.eps)))]
 
 

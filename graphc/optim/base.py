@@ -16,6 +16,7 @@ from graphc.graph import Updates
 from graphc.ir import Node, toposort
 from graphc.ops.choice import equal, where
 from graphc.optim.clipping import clipped
+from graphc.optim.many import models_of, usable
 from graphc.optim.rate import LearningRate, Rate, Schedule
 from graphc.state import Param
 
@@ -37,6 +38,8 @@ class Optimizer(ABC):
     whatever it keeps from step to step, `self.state(param, name)`, and the number of the update, `self.t`. The learning
     rate is a param of the graph, so that it may change; other hyperparameters are fixed, attributes set once.
 
+    Any of these numbers but those below may be an array instead, for a step of as many models, compile(..., copies=n):
+    each model has its own.
     lr: the learning rate, or a schedule: any callable that takes the number of steps done before (0, 1, ...) and
     returns it, such as those of gc.schedules. It is asked before each step of a function compiled with `optimizer=`.
     clip_value: each element of a gradient is cut to [-clip_value, clip_value] (`torch.nn.utils.clip_grad_value_`).
@@ -63,7 +66,7 @@ class Optimizer(ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self) and not name.startswith("_"):
             raise AttributeError(f"{name} is fixed when an optimizer is made; only lr may change: {self}")
-        super().__setattr__(name, value)
+        super().__setattr__(name, usable(f"{type(self).__name__}.{name}", value))
 
     def __repr__(self) -> str:
         """Its hyperparameters; of the options that every optimizer has, those that are not the default."""
@@ -74,12 +77,13 @@ class Optimizer(ABC):
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in told.items())})"
 
     @property
-    def lr(self) -> float:
-        """The learning rate of the last step, or what it was set to since.
+    def lr(self) -> Any:
+        """The learning rate of the last step, or what it was set to since: a float, or of each model an array.
 
-        Assigning a number or a schedule takes effect at the next step, with no compile; a number ends a schedule.
+        Assigning a number, an array or a schedule takes effect at the next step, with no compile, and ends a schedule
+        that was there.
         """
-        return float(self.learning_rate.param.value)
+        return self.learning_rate.value
 
     @lr.setter
     def lr(self, value: Rate) -> None:
@@ -89,6 +93,11 @@ class Optimizer(ABC):
     def schedule(self) -> Schedule | None:
         """What gives the learning rate for the number of steps done before, if not a number."""
         return self.learning_rate.schedule
+
+    @property
+    def models(self) -> set[int]:
+        """For how many models there are hyperparameters; empty if each is one for all."""
+        return {self.learning_rate.models or 0}.union(*map(models_of, vars(self).values())) - {0}
 
     @property
     def learning_rate(self) -> LearningRate:
@@ -176,7 +185,7 @@ def decayed(gradient: Node, param: Param, weight_decay: float) -> Node:
 
 def check_not_negative(**values: float) -> None:
     for name, value in values.items():
-        if not value >= 0:
+        if not np.all(np.asarray(value) >= 0):
             raise ValueError(f"{name} is not negative, got {value}")
 
 
@@ -188,5 +197,5 @@ def check_positive(**values: float | None) -> None:
 
 def check_fractions(**values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value < 1:
+        if not np.all((np.asarray(value) >= 0) & (np.asarray(value) < 1)):
             raise ValueError(f"{name} is at least 0 and below 1, got {value}")

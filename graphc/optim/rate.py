@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from graphc.errors import GraphError, InputError
 from graphc.state import Param
 
 Schedule: TypeAlias = Callable[[int], float]
-Rate: TypeAlias = "float | Schedule"
+Rate: TypeAlias = "float | np.ndarray[Any, Any] | Schedule"
 
 NATIVE = (
     "f.njit runs steps with no Python between; leave lr a number, and set it before each call of your native code: "
@@ -21,14 +21,25 @@ NATIVE = (
 
 
 class LearningRate:
-    """The learning rate of an optimizer: `param` holds it, a float64; `schedule` gives it for each step, or is None."""
+    """The learning rate of an optimizer: `param` holds it, a float64; `schedule` gives it for each step, or is None.
 
-    def __init__(self, name: str, value: Rate) -> None:
+    models: for how many it was given as an array; None if one rate is for all.
+    """
+
+    def __init__(self, name: str, value: Any) -> None:
         self.param = Param(name, np.zeros(()), trainable=False)
         self.schedule: Schedule | None = None
+        self.models: int | None = None
+        if np.ndim(value) == 1:
+            self.param.copies(len(value))
         self._in_native_code = False
         self.set(value)
         self.prepare(0)
+
+    @property
+    def value(self) -> Any:
+        """A float, or an array with one for each model."""
+        return float(self.param.value) if self.models is None else self.param.copies(self.models).value.copy()
 
     def set(self, value: Rate) -> None:
         """From the next step on; ValueError for a number that is negative or not finite."""
@@ -36,18 +47,26 @@ class LearningRate:
             if self._in_native_code:
                 raise GraphError(f"a schedule is asked from Python, but {NATIVE}")
             self.schedule = value
-        elif not 0 <= value < math.inf:
+            return
+        if not np.all((np.asarray(value) >= 0) & np.isfinite(value)):
             raise ValueError(f"lr is finite and not negative, got {value}")
-        else:
-            self._write(value)
-            self.schedule = None
+        known = self.param._copies if self.models is None else [self.models]
+        if np.ndim(value) and np.shape(value) not in [(models,) for models in known]:
+            wanted = " or ".join(f"an array of {models}" for models in known)
+            raise ValueError(f"lr is a number{' or ' * bool(wanted)}{wanted}, got shape {np.shape(value)}")
+        self._write(value)
+        self.schedule = None
 
     def prepare(self, step: int) -> None:
         """Sets the rate for the step before which so many have been done, if there is a schedule."""
         if self.schedule is not None:
             self._write(_rate_at(self.schedule, step))
 
-    def _write(self, rate: float) -> None:
+    def _write(self, rate: Any) -> None:
+        if np.ndim(rate):
+            self.models = len(rate)
+            self.param.copies(self.models).value = np.asarray(rate, np.float64)
+            return
         self.param.value[...] = rate
         for many in self.param._copies.values():
             many.value[...] = rate
