@@ -66,7 +66,7 @@ class Optimizer(ABC):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self) and not name.startswith("_"):
             raise AttributeError(f"{name} is fixed when an optimizer is made; only lr may change: {self}")
-        super().__setattr__(name, usable(f"{type(self).__name__}.{name}", value))
+        super().__setattr__(name, value if name == "lr" else usable(f"{type(self).__name__}.{name}", value))
 
     def __repr__(self) -> str:
         """Its hyperparameters; of the options that every optimizer has, those that are not the default."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from graphc.graph import Updates
 from graphc.ir import Node
 from graphc.optim.base import Common, Optimizer, check_not_negative, decayed, hyperparameters
@@ -31,7 +33,7 @@ class SGD(Optimizer):
         **common: Unpack[Common],
     ) -> None:
         check_not_negative(momentum=momentum, weight_decay=weight_decay)
-        if nesterov and not momentum:
+        if nesterov and not np.any(momentum):
             raise ValueError("nesterov=True wants momentum > 0")
         super().__init__(lr, **common)
         self.momentum, self.nesterov, self.weight_decay = momentum, nesterov, weight_decay

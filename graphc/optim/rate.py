@@ -62,6 +62,10 @@ class LearningRate:
         if self.schedule is not None:
             self._write(_rate_at(self.schedule, step))
 
+    def read(self, live: np.ndarray[Any, Any]) -> None:
+        """Takes over the rate that native code has written for a step, or for each model of one."""
+        self._write(float(live.flat[0]))
+
     def _write(self, rate: Any) -> None:
         if np.ndim(rate):
             self.models = len(rate)

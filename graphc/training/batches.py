@@ -94,6 +94,8 @@ class ArrayBatches:
                 self._enter_loop(rates is not None)
             self._table[STEPS] = self._share if rates is None else len(rates)
             answer = native.call(self._enter)
+            if rates is not None:
+                self._step.rate.read(self._step.live(self._step.rate.param))
         return 0 if type(answer) is float else int(answer)
 
     def _rates(self) -> Array | None:
