@@ -7,6 +7,7 @@ affine map is one affine map; relu after it is not, which is why layers have act
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +32,9 @@ W2, b2 = np.array([[1.0, -0.4], [0.5, 0.6]]), np.array([1.2, -1.0])
 F = [(0, 0), (0.5, 0), (0.5, 0.8), (1.2, 0.8), (1.2, 1.2), (0.5, 1.2), (0.5, 1.6), (1.5, 1.6), (1.5, 2), (0, 2), (0, 0)]
 
 
-def affine(x: gc.Node, W: np.ndarray | gc.Node, b: np.ndarray | gc.Node) -> gc.Node:
-    """W . x + b for each point x; points are rows, and so stand on the left."""
-    return x @ W.T + b
+def affine(x: gc.Node, w: np.ndarray, b: np.ndarray) -> gc.Node:
+    """w . x + b for each point x; points are rows, and so stand on the left."""
+    return x @ w.T + b
 
 
 def transforms(x: gc.Node) -> dict[str, gc.Node]:
@@ -58,7 +59,7 @@ def build() -> gc.Function:
 
 def outline(corners: list[tuple[float, float]], points: int = 20) -> np.ndarray:
     """The line through the corners, (1, points, 2), with so many points on each side: relu may bend it anywhere."""
-    sides = [np.linspace(start, end, points) for start, end in zip(corners, corners[1:])]
+    sides = [np.linspace(start, end, points) for start, end in pairwise(corners)]
     return np.concatenate(sides)[None]
 
 

@@ -1,8 +1,8 @@
 """Reshaping and transposing: the same numbers under another shape, and why graphc does neither.
 
-To reshape is to read the same entries, row after row, as another shape; to transpose is to exchange rows and columns. In
-compiled code neither takes any time: the loop, or the matrix product, that wants the result reads the operand by other
-indices. The kernels that are printed show it. Run it with `python examples/reshape.py`.
+To reshape is to read the same entries, row after row, as another shape; to transpose is to exchange rows and columns.
+In compiled code neither takes any time: the loop, or the matrix product, that wants the result reads the operand by
+other indices. The kernels that are printed show it. Run it with `python examples/reshape.py`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import graphc as gc
 
 X = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
 TRAINING, TEST = 60_000, 10_000
+"""MNIST's images."""
 
 
 def show_reshapes() -> None:
@@ -57,10 +58,10 @@ def transposed_product() -> gc.Function:
     return gc.compile(x.T @ d, name="transposed_product")
 
 
-def show_images() -> None:
+def show_images(*counts: int) -> None:
     flat = vectors()
     print()
-    for samples in (TRAINING, TEST):
+    for samples in counts:
         images = np.zeros((samples, 28, 28), np.uint8)
         rows = flat(images)
         print(f"images {images.shape} {images.dtype} become rows {rows.shape} {rows.dtype}")
@@ -75,12 +76,12 @@ def show_cost() -> None:
         print(f"\n{why}\n{function.stages['fuse']}")
 
 
-def main() -> None:
+def main(*counts: int) -> None:
     show_reshapes()
     show_transposes()
-    show_images()
+    show_images(*counts)
     show_cost()
 
 
 if __name__ == "__main__":
-    main()
+    main(TRAINING, TEST)
