@@ -24,10 +24,12 @@ def show_reshapes() -> None:
         reshaped = x.reshape(shape)
         print(f"x.reshape({shape}) has the shape {reshaped.shape}")
         print(gc.evaluate(reshaped))
-    try:
-        x.reshape((4, 2))
-    except gc.ShapeError as error:
-        print(f"the number of entries stays:\n{error}")
+    print("the number of entries stays:")
+    for shape in ((4, 2), (4, -1)):
+        try:
+            x.reshape(shape)
+        except gc.ShapeError as error:
+            print(error)
 
 
 def show_transposes() -> None:

@@ -58,7 +58,7 @@ def test_shapes_that_do_not_broadcast() -> None:
     [
         (lambda x: x.reshape(5), "reshape: 6 elements do not fit (5), which has 5"),
         (lambda x: x.reshape(-1, -1), "more than one -1"),
-        (lambda x: x.reshape(4, -1), "6 elements do not divide into (4)"),
+        (lambda x: x.reshape(4, -1), "6 elements do not divide into (4, -1)"),
         (lambda x: x.sum(2), "sum: axis 2 is outside a tensor of 2 axes"),
         (lambda x: x.sum((0, 0)), "names an axis twice"),
         (lambda x: x.transpose(0, 0), "is not an order of the 2 axes"),

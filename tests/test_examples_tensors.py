@@ -96,6 +96,8 @@ def test_reshape(run) -> None:
     _, printed = run("reshape", 60, 10)
     assert "x.reshape((2, 3)) has the shape (2, 3)\n[[0. 1. 2.]\n[3. 4. 5.]]" in printed
     assert "x.reshape((3, 1, -1)) has the shape (3, 1, 2)" in printed
+    assert "reshape: 6 elements do not fit (4, 2), which has 8" in printed
+    assert "reshape: 6 elements do not divide into (4, -1)" in printed
     assert "x.T has the shape (2, 3): its columns are the rows of x\n[[0. 2. 4.]\n[1. 3. 5.]]" in printed
     assert "transpose of (300, 20): (20, 300)" in printed
     assert "images (60, 28, 28) uint8 become rows (60, 784) float32" in printed

@@ -58,7 +58,7 @@ def _reshape_bind(x: Operand, shape: Any) -> Bound:
         at = list(entries).index(-1)
         missing = divide(node.size, product(dims))
         if missing is None:
-            raise ShapeError(f"{node.size} elements do not divide into {_spell(dims)}")
+            raise ShapeError(f"{node.size} elements do not divide into {_spell(entries)}")
         dims = (*dims[:at], missing, *dims[at:])
     return (node,), {"shape": dims}
 
