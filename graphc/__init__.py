@@ -3,12 +3,14 @@
 from typing import TYPE_CHECKING
 
 from graphc import nn as nn, schedules as schedules
+from graphc.checkpoint import Checkpoint as Checkpoint, Saved as Saved, load as load, save as save
 from graphc.compiler import compile as compile
 from graphc.constants import const as const
 from graphc.copies import Copies as Copies
 from graphc.errors import (
     CompilerError as CompilerError,
     DtypeError as DtypeError,
+    FileFormatError as FileFormatError,
     GradientError as GradientError,
     GraphcError as GraphcError,
     GraphError as GraphError,
@@ -201,9 +203,10 @@ from graphc.reference import evaluate as evaluate
 from graphc.state import Param as Param, input as input, param as param
 from graphc.training.history import History as History
 from graphc.training.stopping import EarlyStopping as EarlyStopping
+from graphc.version import __version__ as __version__
+from graphc.weights import load_weights as load_weights, save_weights as save_weights
 
 abs = absolute
-__version__ = "0.1.0"
 
 if not TYPE_CHECKING:  # a checker says itself what is missing
 

@@ -35,6 +35,10 @@ class InputError(GraphcError, ValueError):
     found: tuple[object, tuple[int, ...]] | None = None
 
 
+class FileFormatError(GraphcError, ValueError):
+    """A file that is damaged, cut short, hostile, or not what it is taken for; nothing has changed."""
+
+
 class NonFiniteError(GraphcError, ArithmeticError):
     """A loss that is NaN or infinite; the params are as they were before the call."""
 

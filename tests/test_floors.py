@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parent.parent / "graphc"
 
 # Lowest first. A file imports only from lower floors, or from its own package.
 FLOORS = (
-    ("config", "errors", "sizes", "nearest"),
-    ("emitted", "initializers", "kinds", "origin", "report", "types"),
+    ("atomic", "config", "errors", "sizes", "nearest", "version"),
+    ("emitted", "initializers", "kinds", "origin", "report", "tensorfile", "types"),
     ("remedies",),
     ("explained",),
     ("ir",),
@@ -27,7 +27,7 @@ FLOORS = (
     ("inspect",),
     ("function",),
     ("copies",),
-    ("compiler", "gradcheck"),
+    ("checkpoint", "compiler", "gradcheck", "weights"),
     ("__init__",),
     ("doctor", "fuzz"),
     ("__main__",),
@@ -100,6 +100,7 @@ LIBRARY = (
 )
 LIBRARY += ("copies", "embed", "explain", "inspect", "report")
 LIBRARY += ("emitted", "explained", "remedies", "nearest")
+LIBRARY += ("atomic", "tensorfile", "checkpoint", "weights", "version")
 BENEATH = ("primitives", "runtime")
 
 

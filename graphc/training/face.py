@@ -51,6 +51,7 @@ class Trained:
         *,
         batch_size: int = 32,
         epochs: int = 1,
+        initial_epoch: int = 0,
         shuffle: bool = True,
         seed: int = 0,
         validation: Any = None,
@@ -65,11 +66,14 @@ class Trained:
         smaller. Without a symbolic one, inputs of the leading size `batch_size` are cut, and it has to divide the rows.
         Arrays keep their dtype (uint8 images, a memory map): each batch is cast as a call would cast it. Or an iterable
         of batches, each a dict or a tuple; it is iterated in each epoch, and batch_size, shuffle and seed say nothing.
-        shuffle, seed: the order of the rows follows from the seed and the epoch's number in this call.
+        epochs, initial_epoch: the number of the last epoch, and how many are already done, so that
+        `fit(epochs=10, initial_epoch=5)` is the second half of `fit(epochs=10)`; see `gc.Checkpoint`.
+        shuffle, seed: the order of the rows follows from the seed and the epoch's number.
         validation: data like `data`; its loss is measured after each epoch as `val_loss`, and so are the metrics.
         metrics: scalars by name over the same inputs, on the training data if there is no validation. Each is a mean
         over batches, weighted by samples; as the validation loss it is measured without dropout (`nn.inference`).
-        callbacks: each is called with (epoch, history) after each epoch, counted from 1; a true result ends training.
+        callbacks: each is called with (epoch, history) after each epoch, from initial_epoch + 1 on; a true result ends
+        training.
         progress: on stderr a bar in a terminal or notebook, else a line an epoch; False for none.
 
         Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
@@ -88,6 +92,7 @@ class Trained:
             data,
             batch_size=batch_size,
             epochs=epochs,
+            initial_epoch=initial_epoch,
             shuffle=shuffle,
             seed=seed,
             validation=validation,

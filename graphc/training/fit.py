@@ -29,6 +29,7 @@ def fit(
     *,
     batch_size: int,
     epochs: int,
+    initial_epoch: int,
     shuffle: bool,
     seed: int,
     validation: Any,
@@ -39,12 +40,14 @@ def fit(
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
     batch_size = _checked_int("batch_size", batch_size, 1)
     epochs, seed = _checked_int("epochs", epochs, 0), _checked_seed(seed)
+    initial_epoch = _checked_int("initial_epoch", initial_epoch, 0)
+    left = max(0, epochs - initial_epoch)
     callbacks = _checked_callbacks(callbacks)
     _check_metrics(step, metrics or {})
-    _check_repeats(data, epochs, validation is None and bool(metrics))
+    _check_repeats(data, left, validation is None and bool(metrics))
     batches = _batches(step, data, batch_size, "step", shuffle, seed)
-    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, epochs)
-    history = History()
+    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, left)
+    history = History(initial_epoch=initial_epoch)
 
     def tell(steps: int, samples: int, means: list[float] | None) -> None:
         history.steps += steps
@@ -54,8 +57,8 @@ def fit(
             history.seconds.append(time.perf_counter() - start)
 
     try:
-        with shown(progress, epochs, batches.samples) as bar:
-            for epoch in range(1, epochs + 1):
+        with shown(progress, initial_epoch, epochs, batches.samples) as bar:
+            for epoch in range(initial_epoch + 1, epochs + 1):
                 start = time.perf_counter()
                 batches.epoch(epoch, tell)
                 for name, value in measure(epoch).items():

@@ -17,7 +17,7 @@ class History:
     Of many models (compile(copies=n)) an entry is an array (n,).
     loss: the mean over the samples, each at the step that trained it. metrics: by name, each a list, with `val_loss` if
     there is validation data. seconds: of training, validation not counted. steps: all that were done, the last epoch's
-    too if it did not end. interrupted: whether Ctrl-C ended it.
+    too if it did not end. interrupted: whether Ctrl-C ended it. initial_epoch: how many epochs were done before these.
     """
 
     loss: list[Any] = field(default_factory=list)
@@ -25,6 +25,12 @@ class History:
     seconds: list[float] = field(default_factory=list)
     steps: int = 0
     interrupted: bool = False
+    initial_epoch: int = 0
+
+    @property
+    def epoch(self) -> int:
+        """The number of the last epoch that ended, counted as fit counts them."""
+        return self.initial_epoch + len(self.loss)
 
     def values(self, name: str) -> list[Any]:
         """`loss`, or the metric of this name; KeyError says what there is."""
@@ -42,6 +48,7 @@ class History:
             "seconds": [*self.seconds],
             "steps": self.steps,
             "interrupted": self.interrupted,
+            "initial_epoch": self.initial_epoch,
         }
 
     def plot(self, axes: Any = None) -> Any:
@@ -50,14 +57,15 @@ class History:
             axes = _new_axes()
         losses = {"loss": self.loss, **{name: each for name, each in self.metrics.items() if name == "val_loss"}}
         others = {name: each for name, each in self.metrics.items() if name not in losses}
-        lines = [axes.plot(range(1, len(each) + 1), each, label=name)[0] for name, each in losses.items()]
+        first = self.initial_epoch + 1
+        lines = [axes.plot(range(first, first + len(each)), each, label=name)[0] for name, each in losses.items()]
         axes.set(xlabel="epoch", ylabel="loss")
         if others:
             right = axes.twinx()
             right.set_ylabel(", ".join(others))
             for name, each in others.items():
-                colour = f"C{len(lines)}"
-                lines.append(right.plot(range(1, len(each) + 1), each, "--", color=colour, label=name)[0])
+                colour, numbers = f"C{len(lines)}", range(first, first + len(each))
+                lines.append(right.plot(numbers, each, "--", color=colour, label=name)[0])
         axes.legend(handles=lines, loc="center right")  # the middle: losses end low, accuracies high
         return axes
 

@@ -25,16 +25,17 @@ class Progress(Protocol):
 
 
 @contextlib.contextmanager
-def shown(progress: bool | None, epochs: int, samples: int | None) -> Iterator[Progress]:
+def shown(progress: bool | None, done: int, epochs: int, samples: int | None) -> Iterator[Progress]:
     """Progress on stderr: a bar where someone watches (a terminal, a notebook), else lines; False for none.
 
-    samples: how many there are in an epoch, None if that is not known.
+    done, epochs: the epochs of earlier calls, and all with these. samples: how many there are in an epoch, None if that
+    is not known.
     """
     if progress is False:
         yield Silent()
     elif sys.stderr.isatty() or "ipykernel" in sys.modules:
         with _rich_bar() as bar:
-            yield Bar(bar, epochs, samples)
+            yield Bar(bar, done, epochs, samples)
     else:
         yield Lines(epochs)
 
@@ -60,16 +61,17 @@ class Lines:
 
     def epoch(self, history: History) -> None:
         rate = self._samples / history.seconds[-1]
-        print(f"epoch {len(history.loss)}/{self._epochs}  {values(history)}  {rate:,.0f} samples/s", file=sys.stderr)
+        print(f"epoch {history.epoch}/{self._epochs}  {values(history)}  {rate:,.0f} samples/s", file=sys.stderr)
         self._samples = 0
 
 
 class Bar:
     """A bar of Rich's: epoch, last values, samples a second, and the time that is left."""
 
-    def __init__(self, bar: Any, epochs: int, samples: int | None) -> None:
+    def __init__(self, bar: Any, done: int, epochs: int, samples: int | None) -> None:
         self._bar, self._epochs, self._done, self._drawn = bar, epochs, 0, 0.0
-        self._task = bar.add_task(f"epoch 1/{epochs}", total=samples and samples * epochs, values="", rate="")
+        total = samples and samples * (epochs - done)
+        self._task = bar.add_task(f"epoch {done + 1}/{epochs}", total=total, values="", rate="")
         self._start = time.perf_counter()
 
     def samples(self, count: int) -> None:
@@ -81,7 +83,7 @@ class Bar:
             self._drawn = now
 
     def epoch(self, history: History) -> None:
-        number = min(len(history.loss) + 1, self._epochs)
+        number = min(history.epoch + 1, self._epochs)
         self._bar.update(
             self._task, completed=self._done, description=f"epoch {number}/{self._epochs}", values=values(history)
         )

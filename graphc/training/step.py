@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from graphc.backend.build import Interpreted, Machine
+from graphc.backend.table import ARENA_TOO_SMALL, OK
 from graphc.ir import Node
 from graphc.optim import LearningRate
+from graphc.runtime import native
 
 Array = np.ndarray[Any, Any]
 
@@ -52,3 +54,21 @@ class Step:
     grow: Callable[[], int]
     error: Callable[[int, Sequence[Array]], Exception]
     loops: dict[str, Machine | Interpreted] = field(default_factory=dict)
+
+    def between(self, work: Callable[[], object]) -> None:
+        """Calls `work` while no thread is inside the step, so that it sees params after a whole number of steps.
+
+        It goes through a door of the step's own, as if it were a step; what it raises is raised.
+        """
+
+        def as_step(table: int) -> int:
+            work()
+            return OK
+
+        code = Interpreted(as_step)
+        door = native.Door(
+            *(code, self.table, self.busy, self.scalars, (), (), (), lambda: 0, ARENA_TOO_SMALL), long=False
+        )
+        native.call(door.function(np.zeros((1, len(self.scalars)))))
+        if code.error is not None:
+            raise code.error

@@ -26,10 +26,7 @@ class EarlyStopping:
     def __post_init__(self) -> None:
         if self.patience < 1 or not self.min_delta >= 0:
             raise ValueError(f"patience is at least 1, min_delta not negative; got {self.patience}, {self.min_delta}")
-        if self.mode not in ("min", "max") and not (self.mode is None and self.monitor in ("loss", "val_loss")):
-            raise ValueError(
-                f'mode is "min" or "max" for {self.monitor!r}, got {self.mode!r}: is less better, or more?'
-            )
+        sign_of(self.monitor, self.mode)
 
     def __call__(self, epoch: int, history: History) -> bool:
         try:
@@ -38,9 +35,16 @@ class EarlyStopping:
             raise InputError(f"EarlyStopping: {error.args[0]}") from None
         if np.ndim(values[-1]):
             raise InputError(f"EarlyStopping is for one model, and {self.monitor!r} has a value for each of many")
-        sign = -1 if self.mode == "max" else 1
+        sign = sign_of(self.monitor, self.mode)
         best, best_at = float("inf"), 0
         for at, value in enumerate(values, 1):
             if sign * value < best - self.min_delta:
                 best, best_at = sign * value, at
         return len(values) - best_at >= self.patience
+
+
+def sign_of(monitor: str, mode: str | None) -> int:
+    """1 if less of what is monitored is better, -1 if more is; ValueError if neither is known."""
+    if mode not in ("min", "max") and not (mode is None and monitor in ("loss", "val_loss")):
+        raise ValueError(f'mode is "min" or "max" for {monitor!r}, got {mode!r}: is less better, or more?')
+    return -1 if mode == "max" else 1

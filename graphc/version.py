@@ -1,0 +1,3 @@
+"""The version of graphc: the package says it, and the files that it writes."""
+
+__version__ = "0.1.0"
