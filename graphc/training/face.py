@@ -79,15 +79,9 @@ class Trained:
         Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
         anything has changed; what a step raises says which it was, has the history, and leaves the params as before it.
         """
-        loss = next(iter(flattened(self.outputs)), None)
-        if loss is None or loss.shape or not self._written:
-            raise InputError(
-                f"fit trains a function whose first output is a scalar loss; {self._graph.name} returns {self.outputs} "
-                f"and updates {len(self._written)} params: gc.compile(loss, optimizer=gc.SGD(lr=0.1))"
-            )
         return fit(
             self._step,
-            loss,
+            self._loss(),
             self._measuring,
             data,
             batch_size=batch_size,
@@ -100,3 +94,13 @@ class Trained:
             callbacks=callbacks,
             progress=progress,
         )
+
+    def _loss(self) -> Node:
+        """What fit trains; InputError if there is no such thing."""
+        loss = next(iter(flattened(self.outputs)), None)
+        if loss is None or loss.shape or not self._written:
+            raise InputError(
+                f"fit trains a function whose first output is a scalar loss; {self._graph.name} returns {self.outputs} "
+                f"and updates {len(self._written)} params: gc.compile(loss, optimizer=gc.SGD(lr=0.1))"
+            )
+        return loss

@@ -39,15 +39,13 @@ def fit(
 ) -> History:
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
     batch_size = _checked_int("batch_size", batch_size, 1)
-    epochs, seed = _checked_int("epochs", epochs, 0), _checked_seed(seed)
-    initial_epoch = _checked_int("initial_epoch", initial_epoch, 0)
-    left = max(0, epochs - initial_epoch)
+    numbers, seed = _numbers(initial_epoch, epochs), _checked_seed(seed)
     callbacks = _checked_callbacks(callbacks)
     _check_metrics(step, metrics or {})
-    _check_repeats(data, left, validation is None and bool(metrics))
+    _check_repeats(data, len(numbers), validation is None and bool(metrics))
     batches = _batches(step, data, batch_size, "step", shuffle, seed)
-    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, left)
-    history = History(initial_epoch=initial_epoch)
+    measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, len(numbers))
+    history = History(initial_epoch=numbers.start - 1)
 
     def tell(steps: int, samples: int, means: list[float] | None) -> None:
         history.steps += steps
@@ -57,8 +55,8 @@ def fit(
             history.seconds.append(time.perf_counter() - start)
 
     try:
-        with shown(progress, initial_epoch, epochs, batches.samples) as bar:
-            for epoch in range(initial_epoch + 1, epochs + 1):
+        with shown(progress, numbers, batches.samples) as bar:
+            for epoch in numbers:
                 start = time.perf_counter()
                 batches.epoch(epoch, tell)
                 for name, value in measure(epoch).items():
@@ -134,6 +132,11 @@ def _checked_int(name: str, value: Any, least: int) -> int:
     if number < least:
         raise InputError(f"{name} is at least {least}, got {value}")
     return number
+
+
+def _numbers(initial_epoch: Any, epochs: Any) -> range:
+    """The numbers of the epochs that are still to be trained, the first of all being 1."""
+    return range(_checked_int("initial_epoch", initial_epoch, 0) + 1, _checked_int("epochs", epochs, 0) + 1)
 
 
 def _checked_seed(seed: Any) -> int:

@@ -25,17 +25,16 @@ class Progress(Protocol):
 
 
 @contextlib.contextmanager
-def shown(progress: bool | None, done: int, epochs: int, samples: int | None) -> Iterator[Progress]:
+def shown(progress: bool | None, epochs: range, samples: int | None) -> Iterator[Progress]:
     """Progress on stderr: a bar where someone watches (a terminal, a notebook), else lines; False for none.
 
-    done, epochs: the epochs of earlier calls, and all with these. samples: how many there are in an epoch, None if that
-    is not known.
+    epochs: their numbers. samples: how many there are in an epoch, None if that is not known.
     """
     if progress is False:
         yield Silent()
     elif sys.stderr.isatty() or "ipykernel" in sys.modules:
         with _rich_bar() as bar:
-            yield Bar(bar, done, epochs, samples)
+            yield Bar(bar, epochs, samples)
     else:
         yield Lines(epochs)
 
@@ -53,25 +52,25 @@ class Silent:
 class Lines:
     """A line on stderr for each epoch."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs, self._samples = epochs, 0
+    def __init__(self, epochs: range) -> None:
+        self._last, self._samples = epochs.stop - 1, 0
 
     def samples(self, count: int) -> None:
         self._samples += count
 
     def epoch(self, history: History) -> None:
         rate = self._samples / history.seconds[-1]
-        print(f"epoch {history.epoch}/{self._epochs}  {values(history)}  {rate:,.0f} samples/s", file=sys.stderr)
+        print(f"epoch {history.epoch}/{self._last}  {values(history)}  {rate:,.0f} samples/s", file=sys.stderr)
         self._samples = 0
 
 
 class Bar:
     """A bar of Rich's: epoch, last values, samples a second, and the time that is left."""
 
-    def __init__(self, bar: Any, done: int, epochs: int, samples: int | None) -> None:
-        self._bar, self._epochs, self._done, self._drawn = bar, epochs, 0, 0.0
-        total = samples and samples * (epochs - done)
-        self._task = bar.add_task(f"epoch {done + 1}/{epochs}", total=total, values="", rate="")
+    def __init__(self, bar: Any, epochs: range, samples: int | None) -> None:
+        self._bar, self._last, self._done, self._drawn = bar, epochs.stop - 1, 0, 0.0
+        total = samples and samples * len(epochs)
+        self._task = bar.add_task(f"epoch {epochs.start}/{self._last}", total=total, values="", rate="")
         self._start = time.perf_counter()
 
     def samples(self, count: int) -> None:
@@ -83,9 +82,9 @@ class Bar:
             self._drawn = now
 
     def epoch(self, history: History) -> None:
-        number = min(history.epoch + 1, self._epochs)
+        number = min(history.epoch + 1, self._last)
         self._bar.update(
-            self._task, completed=self._done, description=f"epoch {number}/{self._epochs}", values=values(history)
+            self._task, completed=self._done, description=f"epoch {number}/{self._last}", values=values(history)
         )
 
 
