@@ -21,6 +21,7 @@ import numpy as np
 from graphc import tensorfile
 from graphc.errors import InputError
 from graphc.function import Function
+from graphc.graph import is_numbered, lines_of, printable
 from graphc.tensorfile import FilePath, TensorFile, listed, shown, told
 from graphc.training.history import History
 from graphc.training.interrupts import held
@@ -90,7 +91,7 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
         _check_types(file, f.state)
         if same_graph and saved.graph != _fingerprint(f):
             raise file.error(
-                f"the params are those of {f._graph.name}, but they were saved from another graph (by graphc "
+                "it has the function's params, but was saved from another graph (by graphc "
                 f"{saved.version}, this is {__version__}); if it means the same, say load(..., same_graph=False)"
             )
         arrays = {name: file.array(name) for name in file.entries}
@@ -110,8 +111,11 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
 def _fingerprint(f: Function) -> str:
     """A hash of what is computed: the graph's text as it was built, but for its name and the user's lines."""
     graph = replace(f._passed["graph"], name="", guards=(), needs=())
-    lines = [line.rpartition("  # ")[0] if line.startswith("  %") else line for line in str(graph).split("\n")]
-    return hashlib.sha256("\n".join(map(str.rstrip, lines)).encode()).hexdigest()
+    lines = str(graph).split("\n")
+    wheres = [where for node, where in lines_of(graph).items() if is_numbered(node)]
+    for number, where in enumerate(wheres, 1):
+        lines[number] = lines[number].removesuffix(printable(where))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _digest(arrays: dict[str, Array], facts: dict[str, Any]) -> str:
@@ -144,8 +148,8 @@ def _facts(file: TensorFile) -> tuple[Saved, str]:
 
 def _check_types(file: TensorFile, state: dict[str, Array]) -> None:
     """FileFormatError unless the file has exactly these arrays, with their shapes and dtypes."""
-    missing = [name for name in state if name not in file.entries]
-    more = [name for name in file.entries if name not in state]
+    missing = sorted(name for name in state if name not in file.entries)
+    more = sorted(name for name in file.entries if name not in state)
     if missing or more:
         lacks = f"it lacks {listed(missing)}" * bool(missing)
         has = f"it has {listed(more)}, which the function does not have" * bool(more)
