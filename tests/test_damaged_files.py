@@ -30,27 +30,32 @@ class Target:
 
     f: gc.Function
     sound: bytes
-    state: dict[str, bytes]
+    arrays: dict[str, np.ndarray]
     path: Path
+
+    def __post_init__(self) -> None:
+        self.state = self.bits()
+
+    def bits(self) -> dict[str, bytes]:
+        return {name: array.tobytes() for name, array in self.arrays.items()}
 
     def load(self, content: bytes) -> bool:
         """Whether a file is loaded; it is if it says what the sound one says, else nothing changes."""
         self.path.write_bytes(content)
         self.f.steps = 3
-        for array in self.f.state.values():
+        for array in self.arrays.values():
             array[...] = 1
-        before = {name: array.tobytes() for name, array in self.f.state.items()}
+        before = self.bits()
         told = ""
         try:
             gc.load(self.path, self.f)
         except gc.FileFormatError as error:
             told = str(error)
-        now = {name: array.tobytes() for name, array in self.f.state.items()}, self.f.steps
         if told:
             assert told.startswith(f"{self.path}: ")
             assert told.isprintable()
             assert len(told) < 1000
-        assert now == ((before, 3) if told else (self.state, 7))
+        assert (self.bits(), self.f.steps) == ((before, 3) if told else (self.state, 7))
         return not told
 
 
@@ -66,7 +71,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         f = gc.compile(loss, optimizer=gc.SGD(0.1, momentum=0.9))
         f.steps = 7
         gc.save(path, f, epoch=1)
-        yield Target(f, path.read_bytes(), {name: array.tobytes() for name, array in f.state.items()}, path)
+        yield Target(f, path.read_bytes(), f.state, path)
 
 
 def test_cut_short_at_each_length(target: Target) -> None:
@@ -78,11 +83,10 @@ def test_each_byte_is_changed(target: Target) -> None:
     """Nothing that the file says can be changed unseen; spaces behind the header say nothing."""
     taken = []
     for at in range(len(target.sound)):
-        for mask in (1, 0x80):
-            content = bytearray(target.sound)
-            content[at] ^= mask
-            if target.load(bytes(content)):
-                taken.append(bytes(content))
+        content = bytearray(target.sound)
+        content[at] ^= 1 << at % 8
+        if target.load(bytes(content)):
+            taken.append(bytes(content))
     assert taken == []
 
 
