@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -60,7 +61,9 @@ def save(path: FilePath, f: Function, epoch: int | None = None) -> None:
 
     Raises OSError as the system does, and InputError for a param whose name the format cannot hold.
     """
-    _save(path, f, epoch, None)
+    if epoch is not None and operator.index(epoch) < 0:
+        raise InputError(f"epoch is how many are done, got {epoch}")
+    _save(path, f, None if epoch is None else operator.index(epoch), None)
 
 
 def _save(path: FilePath, f: Function, epoch: int | None, best: float | None) -> None:
@@ -158,7 +161,8 @@ def _check_types(file: TensorFile, state: dict[str, Array]) -> None:
     for name, array in state.items():
         entry = file.entries[name]
         if entry.shape != array.shape or entry.dtype != array.dtype.name:
-            remedy = f'; make its params with dtype="{entry.dtype}"' * (entry.shape == array.shape)
+            fits_but_for_it = entry.shape == array.shape and entry.dtype in ("float32", "float64")
+            remedy = f'; make its params with dtype="{entry.dtype}"' * fits_but_for_it
             raise file.error(
                 f"{told(name)} is {entry} there, the function's is {shown(array.dtype, array.shape)}{remedy}"
             )
@@ -214,9 +218,11 @@ class Checkpoint:
     def _is_best(self, history: History) -> bool:
         """Whether the epoch that has ended is better than all before."""
         try:
-            value = float(history.values(str(self._monitor))[-1])
+            value = history.values(str(self._monitor))[-1]
         except KeyError as error:
             raise InputError(f"Checkpoint: {error.args[0]}") from None
+        if np.ndim(value):
+            raise InputError(f"Checkpoint(best=) is for one model, and {self._monitor!r} has a value for each of many")
         better = value == value and (self._best is None or self._sign * value < self._sign * self._best)
-        self._best = value if better else self._best
+        self._best = float(value) if better else self._best
         return better

@@ -85,7 +85,7 @@ def opened(path: FilePath) -> Iterator[TensorFile]:
         with safe_open(os.fspath(path), framework="numpy", backend="pread") as file:
             yield TensorFile(path, file)
     except SafetensorError as error:
-        raise FileFormatError(f"{os.fspath(path)}: no sound safetensors file: {error}") from None
+        raise FileFormatError(f"{os.fspath(path)}: no sound safetensors file: {plain(str(error))}") from None
 
 
 def _check_header(path: FilePath) -> None:
@@ -107,7 +107,9 @@ def _check_header(path: FilePath) -> None:
     try:
         json.loads(header.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"{os.fspath(path)}: no sound safetensors file: its header: {error}") from None
+        raise FileFormatError(
+            f"{os.fspath(path)}: no sound safetensors file: its header: {plain(str(error))}"
+        ) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:
@@ -136,8 +138,14 @@ def write(path: FilePath, arrays: Mapping[str, Array], metadata: Mapping[str, st
 
 
 def told(name: str) -> str:
-    """A name from a file, as an error may show it: on one line, and not without end."""
-    return repr(name if len(name) < 100 else name[:100] + "...")
+    """A name from a file, as an error may show it."""
+    return repr(plain(name))
+
+
+def plain(text: str) -> str:
+    """A text from a file on one line, without control characters, and not without end."""
+    short = text if len(text) < 200 else text[:200] + "..."
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in short)
 
 
 def listed(names: Iterable[str]) -> str:

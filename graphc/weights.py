@@ -83,13 +83,12 @@ def load_weights(path: FilePath, params: Any, names: Names | None = None, layout
 
 def _arrays(params: Any) -> dict[str, Array]:
     """The live arrays by name, without those that count steps."""
-    chosen = params.params if isinstance(params, Function) else nn.params(params)
-    kept = [param for param in chosen if param.next_value is None]
     if isinstance(params, Function):
-        return {str(param.name): params.state[str(param.name)] for param in kept}
+        ones: list[Any] = [getattr(each, "param", each) for each in params.params]  # behind those of many models
+        return {str(param.name): params.state[str(param.name)] for param in ones if param.next_value is None}
     by_name: dict[str, Param] = {}
-    for param in kept:
-        if by_name.setdefault(str(param.name), param) is not param:
+    for param in nn.params(params):
+        if param.next_value is None and by_name.setdefault(str(param.name), param) is not param:
             raise InputError(f"two different params are called {param.name!r}; a file has one of each name")
     return {name: param.value for name, param in by_name.items()}
 

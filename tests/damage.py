@@ -107,6 +107,8 @@ def crafted(content: bytes) -> Iterator[tuple[str, bytes]]:
     yield "metadata of lists", packed({**header, "__metadata__": []}, data)
     yield "bytes behind the arrays", packed(header, data + b"x")
     yield "bytes that are missing", packed(header, data[:-1])
+    overlap = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
+    yield "a name that is no line", packed({**header, "a\n\x1b[31m\u202e" + "b" * 9999: overlap}, data)
     text = json.dumps(header).encode()
     twice = b'"w": ' + json.dumps(entry).encode()
     yield "a name twice", packed(text[:-1] + b", " + twice + b"}", data)

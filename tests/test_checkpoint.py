@@ -98,6 +98,32 @@ def test_every_dtype_and_rank(tmp_path: Path, python_mode) -> None:
     assert {str(p.name): p.value.tobytes() for p in params} == {n: np.asarray(v).tobytes() for n, v in values.items()}
 
 
+def test_many_models_in_one_function(tmp_path: Path, python_mode) -> None:
+    x, y = gc.input("x", ("batch", 4)), gc.input("y", ("batch",), "int64")
+    z = gc.nn.dense(gc.nn.dropout(x, 0.5), 3, name="out")
+
+    def many() -> gc.Function:
+        return gc.compile(gc.softmax_cross_entropy(z, y), optimizer=gc.Adam(0.01), copies=3)
+
+    f, values = many(), (DATA.random((8, 4), np.float32), np.arange(8) % 3)
+    f.run(4, *values)
+    saved = bits(f)
+    gc.save(tmp_path / "f", f)
+    gc.save_weights(tmp_path / "w", f, layout="torch")
+    assert load_file(tmp_path / "w")["out.weight"].shape == (3, 3, 4)
+    f.run(3, *values)
+    other = many()
+    assert gc.load(tmp_path / "f", other).steps == 4
+    assert bits(other) == saved
+    other.state["out.W"][...] = 0
+    gc.load_weights(tmp_path / "w", other, layout="torch")
+    assert bits(other) == saved
+    with pytest.raises(gc.InputError, match=r"Checkpoint\(best=\) is for one model, and 'loss' has a value for each"):
+        gc.Checkpoint(tmp_path / "f", f, best="loss")(1, gc.History([np.ones(3)]))
+    single = gc.compile(gc.softmax_cross_entropy(z, y), optimizer=gc.Adam(0.01))
+    refused(tmp_path / "f", single, r"'dropout.step' is int64 \(3,\) there, the function's is int64 scalar")
+
+
 def test_the_same_state_is_the_same_file_and_a_plain_one(trained: gc.Function, tmp_path: Path) -> None:
     for name in ("a", "b"):
         gc.save(tmp_path / name, trained, epoch=1)
@@ -336,6 +362,15 @@ def test_what_the_system_says_stays_as_it_is(trained: gc.Function, tmp_path: Pat
     assert (tmp_path / "f").read_bytes() == old
     assert os.listdir(tmp_path) == ["f"]
     assert bits(trained) == before
+
+
+def test_an_epoch_that_could_not_be_loaded(trained: gc.Function, tmp_path: Path) -> None:
+    with pytest.raises(gc.InputError, match="epoch is how many are done, got -1"):
+        gc.save(tmp_path / "f", trained, epoch=-1)
+    with pytest.raises(TypeError):
+        gc.save(tmp_path / "f", trained, epoch="1")  # type: ignore[arg-type]
+    gc.save(tmp_path / "f", trained, epoch=np.int32(1))  # type: ignore[arg-type]
+    assert gc.load(tmp_path / "f", trained).epoch == 1
 
 
 def test_a_name_that_the_format_has_taken(tmp_path: Path, python_mode) -> None:

@@ -92,7 +92,7 @@ def test_names_of_layers_and_of_params(tmp_path: Path) -> None:
     assert {"OUT.W", "TEMPERATURE"} <= set(load_file(path))
     with pytest.raises(gc.InputError, match=r"names speaks of 'hiden', but there is only body.hidden, body.hidden.W,"):
         gc.save_weights(path, ours, {"hiden": "0"}, layout="torch")
-    with pytest.raises(gc.InputError, match=r"one name for norm.scale, norm.shift, body.hidden.W, body.hidden.b: '0.weight'"):
+    with pytest.raises(gc.InputError, match=r"one name for norm.scale, .*, body.hidden.b: '0.weight'"):
         gc.load_weights(path, ours, {"norm": "0", "body.hidden": "0"}, layout="torch")
     with pytest.raises(gc.InputError, match="layout is one of torch, keras or None, got 'jax'"):
         gc.save_weights(path, ours, layout="jax")
