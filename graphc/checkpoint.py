@@ -25,7 +25,6 @@ from graphc.function import Function
 from graphc.graph import is_numbered, lines_of, printable
 from graphc.tensorfile import FilePath, TensorFile, listed, shown, told
 from graphc.training.history import History
-from graphc.training.interrupts import held
 from graphc.training.stopping import sign_of
 from graphc.version import __version__
 
@@ -67,15 +66,11 @@ def save(path: FilePath, f: Function, epoch: int | None = None) -> None:
 
 
 def _save(path: FilePath, f: Function, epoch: int | None, best: float | None) -> None:
-    arrays: dict[str, Array] = {}
-    steps: list[int] = []
+    def copied() -> tuple[dict[str, Array], int]:
+        return {name: np.array(array, order="C") for name, array in f.state.items()}, f.steps
 
-    def copy() -> None:
-        arrays.update((name, np.array(array, order="C")) for name, array in f.state.items())
-        steps.append(f.steps)
-
-    f._step.between(copy)
-    facts = asdict(Saved(steps[0], epoch, __version__, _fingerprint(f), best))
+    arrays, steps = f._step.between(copied)
+    facts = asdict(Saved(steps, epoch, __version__, _fingerprint(f), best))
     tensorfile.write(path, arrays, {KEY: json.dumps({**facts, "sha256": _digest(arrays, facts)})})
 
 
@@ -91,7 +86,7 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
     """
     with tensorfile.opened(path) as file:
         saved, digest = _facts(file)
-        _check_types(file, f.state)
+        _check_types(file, f)
         if same_graph and saved.graph != _fingerprint(f):
             raise file.error(
                 "it has the function's params, but was saved from another graph (by graphc "
@@ -106,8 +101,7 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
             array[...] = arrays[name]
         f.steps = saved.steps
 
-    with held():
-        f._step.between(put)
+    f._step.between(put)
     return saved
 
 
@@ -139,24 +133,26 @@ def _facts(file: TensorFile) -> tuple[Saved, str]:
         digest = facts.pop("sha256")
         saved = Saved(**facts)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise file.error(f"its metadata are not those of gc.save: {error!r:.200}") from None
+        raise file.error(f"its metadata are not those of gc.save in graphc {__version__}: {error!r:.200}") from None
     counts = [saved.steps] if saved.epoch is None else [saved.steps, saved.epoch]
     sound = all(type(count) is int and 0 <= count < 1 << 63 for count in counts)
     sound &= all(isinstance(text, str) for text in (saved.version, saved.graph, digest))
     sound &= saved.best is None or type(saved.best) is float
     if not sound:
-        raise file.error(f"its metadata are not those of gc.save: {saved!r:.200}")
+        raise file.error(f"its metadata are not those of gc.save in graphc {__version__}: {saved!r:.200}")
     return saved, digest
 
 
-def _check_types(file: TensorFile, state: dict[str, Array]) -> None:
-    """FileFormatError unless the file has exactly these arrays, with their shapes and dtypes."""
+def _check_types(file: TensorFile, f: Function) -> None:
+    """FileFormatError unless the file has exactly the arrays of the function's state, with their shapes and dtypes."""
+    state = f.state
     missing = sorted(name for name in state if name not in file.entries)
     more = sorted(name for name in file.entries if name not in state)
     if missing or more:
         lacks = f"it lacks {listed(missing)}" * bool(missing)
         has = f"it has {listed(more)}, which the function does not have" * bool(more)
-        remedy = "; gc.load_weights takes the params that are needed and leaves the others" * (not missing)
+        has_params = all(str(param.name) in file.entries for param in f.params)
+        remedy = "; gc.load_weights reads the params alone, without what an optimizer kept" * has_params
         raise file.error(f"saved from another function: {'; '.join(filter(None, [lacks, has]))}{remedy}")
     for name, array in state.items():
         entry = file.entries[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from graphc.state import Param
 from graphc.tensorfile import FilePath, TensorFile, listed, shown, told
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 Names = Mapping[str, str] | Callable[[str], str]
 
 LAYOUTS: dict[str, dict[str, str]] = {
@@ -42,15 +43,11 @@ def save_weights(path: FilePath, params: Any, names: Names | None = None, layout
     """
     arrays = _arrays(params)
     foreign = _foreign_names(arrays, names, layout)
-    copies: dict[str, Array] = {}
 
-    def copy() -> None:
-        copies.update(
-            (foreign[name], np.array(_turned(name, array, layout), order="C")) for name, array in arrays.items()
-        )
+    def copied() -> dict[str, Array]:
+        return {foreign[name]: np.array(_turned(name, array, layout), order="C") for name, array in arrays.items()}
 
-    _between_steps(params, copy)
-    tensorfile.write(path, copies, {})
+    tensorfile.write(path, _between_steps(params, copied), {})
 
 
 def load_weights(path: FilePath, params: Any, names: Names | None = None, layout: str | None = None) -> list[str]:
@@ -93,11 +90,9 @@ def _arrays(params: Any) -> dict[str, Array]:
     return {name: param.value for name, param in by_name.items()}
 
 
-def _between_steps(params: Any, work: Callable[[], object]) -> None:
-    if isinstance(params, Function):
-        params._step.between(work)
-    else:
-        work()
+def _between_steps(params: Any, work: Callable[[], T]) -> T:
+    """What `work` returns, where no step of a function runs meanwhile."""
+    return params._step.between(work) if isinstance(params, Function) else work()
 
 
 # ---- names and layout -----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,8 +14,10 @@ from graphc.backend.table import ARENA_TOO_SMALL, OK
 from graphc.ir import Node
 from graphc.optim import LearningRate
 from graphc.runtime import native
+from graphc.training.interrupts import held
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,21 @@ class Step:
     error: Callable[[int, Sequence[Array]], Exception]
     loops: dict[str, Machine | Interpreted] = field(default_factory=dict)
 
-    def between(self, work: Callable[[], object]) -> None:
-        """Calls `work` while no thread is inside the step, so that it sees params after a whole number of steps.
+    def between(self, work: Callable[[], T]) -> T:
+        """What `work` returns, called while no thread is inside the step, when a whole number of steps is done.
 
-        It goes through a door of the step's own, as if it were a step; what it raises is raised.
+        It goes through a door of the step's own, as if it were a step. What it raises is raised; Ctrl-C waits for it.
         """
+        made: list[T] = []
 
         def as_step(table: int) -> int:
-            work()
+            made.append(work())
             return OK
 
         code = Interpreted(as_step)
-        door = native.Door(
-            *(code, self.table, self.busy, self.scalars, (), (), (), lambda: 0, ARENA_TOO_SMALL), long=False
-        )
-        native.call(door.function(np.zeros((1, len(self.scalars)))))
+        door = native.Door(code, self.table, self.busy, self.scalars, (), (), (), lambda: 0, ARENA_TOO_SMALL)
+        with held():
+            native.call(door.function(np.zeros((1, len(self.scalars)))))
         if code.error is not None:
             raise code.error
+        return made[0]
