@@ -254,12 +254,14 @@ def test_a_history_draws_itself(monkeypatch) -> None:
     assert {line.get_label(): line.get_ydata().tolist() for line in lines} == {"loss": history.loss, **history.metrics}
     assert len({line.get_color() for line in lines}) == 3
     assert axes.get_ylabel() == "loss"
+    later = gc.History([3.0, 2.0], {"accuracy": [0.1, 0.2]}, initial_epoch=5).plot(Figure().subplots())
+    assert [line.get_xdata().tolist() for each in later.figure.axes for line in each.lines] == [[6, 7]] * 2
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         history.plot()
 
 
 def test_training_is_not_imported_with_what_it_may_never_need() -> None:
-    script = "import sys, graphc; print([name for name in ('rich', 'matplotlib', 'numba') if name in sys.modules])"
+    script = "import sys, graphc; print([name for name in ('rich', 'matplotlib', 'numba', 'safetensors') if name in sys.modules])"
     made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert made.stdout == "[]\n"
