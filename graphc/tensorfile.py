@@ -71,7 +71,7 @@ class TensorFile:
         return array
 
     def error(self, what: str) -> FileFormatError:
-        return FileFormatError(f"{os.fspath(self.path)}: {what}")
+        return _error(self.path, what)
 
 
 @contextlib.contextmanager
@@ -85,31 +85,32 @@ def opened(path: FilePath) -> Iterator[TensorFile]:
         with safe_open(os.fspath(path), framework="numpy", backend="pread") as file:
             yield TensorFile(path, file)
     except SafetensorError as error:
-        raise FileFormatError(f"{os.fspath(path)}: no sound safetensors file: {plain(str(error))}") from None
+        raise _error(path, f"no sound safetensors file: {plain(str(error))}") from None
 
 
 def _check_header(path: FilePath) -> None:
     """FileFormatError for a header that is longer than the file, or than it may be, or that has a name twice."""
-    with open(
-        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
-    ) as file:  # no wait for a pipe
+    with open(path, "rb", opener=_without_waiting) as file:
         size = os.fstat(file.fileno()).st_size
         length = int.from_bytes(file.read(8), "little")
         if size < 8 or length > size - 8:
-            raise FileFormatError(
-                f"{os.fspath(path)}: no whole safetensors file: its {size} bytes are to begin with a header of {length}"
-            )
+            raise _error(path, f"no whole safetensors file: its {size} bytes are to begin with a header of {length}")
         if length > LONGEST_HEADER:
-            raise FileFormatError(
-                f"{os.fspath(path)}: its header has {length} bytes, at most {LONGEST_HEADER} are read"
-            )
+            raise _error(path, f"its header has {length} bytes, at most {LONGEST_HEADER} are read")
         header = file.read(length)
     try:
         json.loads(header.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise FileFormatError(
-            f"{os.fspath(path)}: no sound safetensors file: its header: {plain(str(error))}"
-        ) from None
+        raise _error(path, f"no sound safetensors file: its header: {plain(str(error))}") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Opens a pipe, too, at once."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _error(path: FilePath, what: str) -> FileFormatError:
+    return FileFormatError(f"{os.fspath(path)}: {what}")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> None:

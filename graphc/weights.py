@@ -54,7 +54,8 @@ def load_weights(path: FilePath, params: Any, names: Names | None = None, layout
     """Sets params from a safetensors file, such as PyTorch's `save_file(model.state_dict(), path)`, or gc.save's.
 
     params, names, layout: as `save_weights` has them. All of the file is checked before a param changes. float16 is
-    read into float32 and float64, float32 into float64. Returns the names in the file that none of the params has.
+    read into float32 and float64, float32 into float64. The arrays have no checksum here. Returns the names in the file
+    that none of the params has.
 
     Raises FileFormatError if the file is damaged, lacks a param or has one of another shape or dtype; InputError for
     names as `save_weights` does; OSError as the system does.

@@ -262,6 +262,7 @@ def test_a_history_draws_itself(monkeypatch) -> None:
 
 
 def test_training_is_not_imported_with_what_it_may_never_need() -> None:
-    script = "import sys, graphc; print([name for name in ('rich', 'matplotlib', 'numba', 'safetensors') if name in sys.modules])"
+    names = ("rich", "matplotlib", "numba", "safetensors")
+    script = f"import sys, graphc; print([name for name in {names} if name in sys.modules])"
     made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert made.stdout == "[]\n"
