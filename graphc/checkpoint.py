@@ -82,7 +82,7 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
     file's. same_graph: False takes the file of another graph too, if its params have the same names and types.
 
     Raises FileFormatError for a file that is damaged, or not of such a function, saying what differs; OSError as the
-    system does. Nothing in a file is run, and reading it takes no more memory than its size and a few MB.
+    system does. Nothing in a file is run, and reading it takes no more memory than its size and some tens of MB.
     """
     with tensorfile.opened(path) as file:
         saved, digest = _facts(file)

@@ -232,4 +232,4 @@ def test_memory_is_that_of_the_file(tmp_path: Path) -> None:
     print(made.stdout)
     assert figures[0] < 1.2, made.stdout
     assert len(figures) == 6
-    assert max(figures[1:]) < 150, made.stdout
+    assert max(figures[1:]) < 100, made.stdout
