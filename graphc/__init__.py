@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from graphc import nn as nn, schedules as schedules
+from graphc import datasets as datasets, metrics as metrics, nn as nn, schedules as schedules
 from graphc.checkpoint import Checkpoint as Checkpoint, Saved as Saved, load as load, save as save
 from graphc.compiler import compile as compile
 from graphc.constants import const as const

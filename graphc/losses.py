@@ -7,13 +7,13 @@ sample's loss is multiplied by its weight, and the sum is divided by the number 
 from __future__ import annotations
 
 from graphc.constants import as_node, cast
-from graphc.errors import DtypeError, ShapeError
+from graphc.errors import ShapeError
 from graphc.explained import teaching
 from graphc.ir import Node, Operand
 from graphc.ops.arithmetic import absolute, negative
 from graphc.ops.choice import where
 from graphc.ops.functions import log
-from graphc.ops.index import pick
+from graphc.ops.index import is_labels, pick
 from graphc.ops.likelihood import bernoulli_nll, sigmoid_nll, softmax_nll, xlogy
 from graphc.ops.reduce import mean, sum
 from graphc.ops.shape import reshape
@@ -81,7 +81,7 @@ def cross_entropy(
     `cross_entropy(softmax(z), target)` is compiled as `softmax_cross_entropy(z, target)`: finite for any finite logits.
     """
     p, t = as_node(probabilities), as_node(target)
-    each = negative(log(pick(p, t)) if _is_labels(p, t) else sum(xlogy(cast(t, p.dtype), p), -1))
+    each = negative(log(pick(p, t)) if is_labels(p, t) else sum(xlogy(cast(t, p.dtype), p), -1))
     return _mean(_smoothed(each, log(p), label_smoothing), weights)
 
 
@@ -91,7 +91,7 @@ def softmax_cross_entropy(
 ) -> Node:
     """`cross_entropy(softmax(logits), target)` from the logits (..., C): log-sum-exp less the target's logit."""
     z, t = as_node(logits), as_node(target)
-    each = softmax_nll(z, t) if _is_labels(z, t) else negative(sum(cast(t, z.dtype) * log_softmax(z), -1))
+    each = softmax_nll(z, t) if is_labels(z, t) else negative(sum(cast(t, z.dtype) * log_softmax(z), -1))
     return _mean(_smoothed(each, log_softmax(z), label_smoothing), weights)
 
 
@@ -114,20 +114,6 @@ def _pair(prediction: Operand, target: Operand) -> tuple[Node, Node]:
             "would compare all pairs"
         )
     return p, cast(t, p.dtype)
-
-
-def _is_labels(prediction: Node, target: Node) -> bool:
-    """True for class indices, False for probabilities; an error for anything else."""
-    if target.shape == prediction.shape[:-1] and prediction.ndim:
-        if target.dtype.kind not in "iu":
-            raise DtypeError(f"class indices are integers, got {target.type}")
-        return True
-    if target.shape != prediction.shape or not prediction.ndim:
-        raise ShapeError(
-            "the target is class indices (...,) or probabilities (..., C) for a prediction (..., C), "
-            f"got {target.type} for {prediction.type}"
-        )
-    return False
 
 
 def _mean(each: Node, weights: Operand) -> Node:

@@ -27,6 +27,20 @@ def check_labels(labels: TensorType, what: str = "labels") -> None:
         raise DtypeError(f"{what} are integers, got {labels}{remedy}")
 
 
+def is_labels(scores: Node, target: Node) -> bool:
+    """True for class indices, False for probabilities; an error for anything else."""
+    if target.shape == scores.shape[:-1] and scores.ndim:
+        if target.dtype.kind not in "iu":
+            raise DtypeError(f"class indices are integers, got {target.type}")
+        return True
+    if target.shape != scores.shape or not scores.ndim:
+        raise ShapeError(
+            "the target is class indices (...,) or probabilities (..., C) for a prediction (..., C), "
+            f"got {target.type} for {scores.type}"
+        )
+    return False
+
+
 # ---- gather and its opposite ----------------------------------------------------------------------------------------
 # Each of `axes` is indexed by a tensor of integers; these broadcast to one shape, which takes the axes' place: where
 # the axes are neighbours there, else in front, as in NumPy.
