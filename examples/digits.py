@@ -48,8 +48,7 @@ def build() -> tuple[gc.Function, gc.Node]:
     pixels = gc.astype(x, "float32") / 16
     logits = gc.relu(pixels @ W1 + b1) @ W2 + b2
     loss = gc.cross_entropy(gc.softmax(logits), y)
-    accuracy = gc.mean(gc.astype(gc.equal(gc.argmax(logits, -1), y), "float32"))
-    return gc.compile(loss, optimizer=gc.SGD(lr=0.1, momentum=0.9)), accuracy
+    return gc.compile(loss, optimizer=gc.SGD(lr=0.1, momentum=0.9)), gc.metrics.accuracy(logits, y)
 
 
 def show(console: Console, step: gc.Function) -> None:

@@ -43,10 +43,6 @@ class NonFiniteError(GraphcError, ArithmeticError):
     """A loss that is NaN or infinite; the params are as they were before the call."""
 
 
-class FileFormatError(GraphcError):
-    """A file that cannot be read: damaged, hostile or of another kind."""
-
-
 class CompilerError(GraphcError):
     """A step that graphc emitted but that does not compile: a bug in graphc; the message says how to report it."""
 

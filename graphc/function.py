@@ -248,7 +248,7 @@ class Function(Inspected, Trained):
             lock=self._lock,
             rate=self._rate,
             live=self._live,
-            call=self._scalars_of,
+            call=self._all_results,
             by_output=self._by_output,
             results=self._new_results,
             check=self._check_sizes,
@@ -260,11 +260,12 @@ class Function(Inspected, Trained):
         """The scalar results, a value for each output."""
         return [*scalars]
 
-    def _scalars_of(self, arrays: Sequence[Array]) -> Array:
-        """Runs the step on arrays of its own types; its scalar results."""
+    def _all_results(self, arrays: Sequence[Array]) -> tuple[Array, list[Array]]:
+        """Runs the step on arrays of its own types; its scalar results, and those that are arrays."""
+        results = self._new_results(arrays)
         with self._lock:
-            self._run(self._enter_locked, arrays, self._new_results(arrays))
-            return np.array(self._told[0])
+            self._run(self._enter_locked, arrays, results)
+            return np.array(self._told[0]), results
 
     @property
     def njit(self) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from models import classifier
 from test_batches import batches_of
 
 import graphc as gc
+from graphc.training.batches import ArrayBatches
+from graphc.training.loop import FIRST
 
 ROWS, BATCH, EPOCHS, SEED = 75, 16, 3, 5
 
@@ -247,6 +250,32 @@ def test_early_stopping_ends_fit(rng, python_mode) -> None:
     assert len(history.loss) == 3
 
 
+@pytest.mark.parametrize("ended", ["early", "by itself", "by Ctrl-C", "by an error", "never better"])
+def test_the_best_params_are_restored(ended: str, rng, python_mode) -> None:
+    """What is monitored is a param that no step reads, so that the second epoch is the best."""
+    f, seen = trainer(), []
+    monitored = gc.param("monitored", np.nan if ended == "never better" else 3.0, dtype="float64")
+
+    def look(epoch: int, history: gc.History) -> None:
+        seen.append(state(f))
+        monitored.value = monitored.value * 0 + [1.0, 2.0, 1.0, 5.0][epoch - 1]
+        if epoch == 4 and ended == "by Ctrl-C":
+            raise KeyboardInterrupt
+        if epoch == 4 and ended == "by an error":
+            raise gc.InputError("enough")
+
+    stopping = gc.EarlyStopping(2 if ended == "early" else 9, monitor="m", mode="min", restore_best=True)
+    options = {"metrics": {"m": monitored}, "epochs": 4, "callbacks": [stopping, look]}
+    if ended == "by an error":
+        with pytest.raises(gc.InputError, match="enough"):
+            by_fit(f, digits(rng), **options)
+    else:
+        history = by_fit(f, digits(rng), **options)
+        assert ended == "never better" or history.metrics["m"] == [3, 1, 2, 1]
+    assert len({*map(tuple, seen)}) == 4
+    assert seen.index(state(f)) == (3 if ended in ("by an error", "never better") else 1)
+
+
 INTERRUPTED = """
 import os, signal, sys, threading
 import numpy as np
@@ -291,6 +320,28 @@ def test_ctrl_c_ends_it_after_a_whole_step(jit_is_off: str, given: bool) -> None
     script = INTERRUPTED.replace("GIVEN", str(given))
     made = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
     assert (made.stdout, made.returncode) == ("a whole number of steps\n", 0), made.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.0001, 0.03, 0.09])
+def test_python_looks_often_enough_for_ctrl_c(seconds: float, rng, python_mode, monkeypatch) -> None:
+    """By a clock that only steps turn: it looks within 0.2 s, and seldom where steps are quick."""
+    clock = types.SimpleNamespace(now=0.0, perf_counter=lambda: clock.now)
+    stretches = []
+    run = ArrayBatches._run
+
+    def timed(batches: ArrayBatches) -> int:
+        before = int(batches._table[FIRST])
+        status = run(batches)
+        stretches.append(seconds * (int(batches._table[FIRST]) - before))
+        clock.now += stretches[-1]
+        return status
+
+    monkeypatch.setattr("graphc.training.batches.time", clock)
+    monkeypatch.setattr(ArrayBatches, "_run", timed)
+    x, w = gc.input("x", ("batch",)), gc.param("w", 0.0)
+    by_fit(gc.compile(gc.sum(x), updates={w: w + 1}), (np.ones(3000, "f"),), batch_size=1, epochs=1)
+    assert max(stretches) <= 0.2
+    assert len(stretches) < 3000 * seconds / 0.05 + 20
 
 
 def test_ctrl_c_in_a_callback_ends_it(rng, python_mode) -> None:

@@ -92,7 +92,7 @@ def test_which_functions_can_be_fitted(python_mode) -> None:
     w = gc.param("w", np.zeros(3))
     with pytest.raises(gc.InputError, match="fit trains a function"):
         gc.compile(w * 2, updates={w: w + 1}).fit(())
-    with pytest.raises(gc.InputError, match="fit cuts the inputs' first axis into batches, but none of the inputs"):
+    with pytest.raises(gc.InputError, match="the inputs' first axis is cut into batches, but none of the inputs"):
         gc.compile(gc.sum(w), updates={w: w + 1}).fit(())
 
 
@@ -104,7 +104,7 @@ def test_which_axis_counts_the_samples(python_mode) -> None:
         f.fit((np.ones((4, 2), "f"), np.ones(4, "f")), progress=False)
     mask = gc.input("mask", ("n", "n"))
     f = gc.compile(gc.sum(x) + gc.sum(mask), updates={w: w + gc.sum(x)})
-    with pytest.raises(gc.InputError, match="fit cuts the first axis alone, but 'n' is another of mask"):
+    with pytest.raises(gc.InputError, match="the first axis alone is cut into batches, but 'n' is another of mask"):
         f.fit((np.ones((4, 2), "f"), np.ones((4, 4), "f")), progress=False)
     a, b = gc.input("a", ("n",)), gc.input("table", ("m",))
     f = gc.compile(gc.sum(a) + gc.sum(x) + gc.sum(b), inputs=[x, a, b], updates={w: w + gc.sum(b)})
@@ -215,7 +215,7 @@ def test_a_bar_in_a_terminal() -> None:
     environment = {**os.environ, "NUMBA_DISABLE_JIT": "1", "TERM": "xterm", "COLUMNS": "100"}
     with subprocess.Popen([sys.executable, "-c", BAR], stderr=theirs, stdout=subprocess.PIPE, env=environment) as made:
         os.close(theirs)
-        shown = b"".join(_read(ours)).decode()
+        shown = b"".join(read(ours)).decode()
         assert made.stdout is not None
         assert made.stdout.read() == b""
     os.close(ours)
@@ -226,7 +226,7 @@ def test_a_bar_in_a_terminal() -> None:
     assert "epoch 1/1" in shown
 
 
-def _read(terminal: int) -> Iterator[bytes]:
+def read(terminal: int) -> Iterator[bytes]:
     """What is written, until the other side is closed."""
     while True:
         try:

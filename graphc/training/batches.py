@@ -14,14 +14,21 @@ from graphc.backend.table import ARENA_TOO_SMALL, STEPS as DONE
 from graphc.errors import GraphcError, InputError
 from graphc.runtime import native
 from graphc.state import aligned
-from graphc.training.data import Rows, batch_sizes, leading_symbols, values_of_batch
+from graphc.training.data import (
+    Rows,
+    batch_sizes,
+    is_iterable_of_batches,
+    leading_symbols,
+    rows_of,
+    values_of_batch,
+)
 from graphc.training.interrupts import held
 from graphc.training.loop import DRAWN, EPOCH, FIRST, PACE, READY, STEPS, Cut, emit
 from graphc.training.step import Step
 
 Array = np.ndarray[Any, Any]
-Tell = Callable[[int, int, "list[float] | None"], None]
-"""Is told how many steps were done, on how many samples, and at the end of an epoch the mean of each scalar result."""
+Tell = Callable[[int, int, "list[float]", bool], None]
+"""Is told how many steps were done, on how many samples, the means of the scalar results so far, and if all is done."""
 
 RESPONSE = 0.1
 """Seconds of native code after which Python looks whether to stop."""
@@ -34,23 +41,32 @@ class ArrayBatches:
     """Batches of arrays' rows: shuffled, gathered, cast and run in native code.
 
     what: a batch's name in an error. shuffled: in another order each epoch, which follows from `seed` and the epoch.
+    keep: results that are arrays have a row for each row of a batch; all of them are put together in `results`.
     """
 
     def __init__(
-        self, step: Step, rows: Rows, batch_size: int, what: str, shuffled: bool = False, seed: int = 0
+        self,
+        step: Step,
+        rows: Rows,
+        batch_size: int,
+        what: str,
+        shuffled: bool = False,
+        seed: int = 0,
+        keep: bool = False,
     ) -> None:
         if shuffled and rows.count > MOST_ROWS:
             raise InputError(f"at most {MOST_ROWS} rows can be shuffled, got {rows.count}; say shuffle=False")
         self.samples: int | None = rows.count
         self._step, self._rows, self._what, self._shuffled = step, rows, what, shuffled
         self._batch = min(batch_size, rows.count)
-        self._cuts = [self._cut(at) for at in rows.batched]
         self._kept, self._totals = step.table.copy(), np.zeros(step.outputs)
         self._order = np.arange(rows.count if shuffled else 0)  # touched here, not in the first step
         self._alive = self._bind_whole()
-        batched = [word for at, cut in zip(rows.batched, self._cuts, strict=True) for word in self._bind(at, cut)]
-        self._table = np.array([*self._head(seed), *batched, *(0 for _ in PACE)], np.int64)
-        self._share = 1
+        self.results = [np.empty((rows.count, *each.shape[1:]), each.dtype) for each in self._alive] if keep else []
+        self._cuts = [*(self._cut(at) for at in rows.batched), *(Cut(None, each.dtype) for each in self.results)]
+        batched = [word for at, cut in zip(rows.batched, self._cuts) for word in self._bind(at, cut)]
+        words = [*self._head(seed), *batched, *self._bind_results(), *(0 for _ in PACE)]
+        self._table, self._share = np.array(words, np.int64), 1
         self._enter_loop(step.rate.schedule is not None)
 
     def _enter_loop(self, scheduled: bool) -> None:
@@ -63,7 +79,7 @@ class ArrayBatches:
         self._enter = door.function(np.zeros((1, len(step.scalars))))
 
     def epoch(self, number: int, tell: Tell) -> list[float]:
-        """Runs all batches; the mean of each scalar result over the samples.
+        """Runs all batches; the mean of each scalar result over the samples. Epochs count from 1; 0 is none.
 
         Raises what a step raises, saying which one, and KeyboardInterrupt after a whole number of steps: all have been
         told.
@@ -75,11 +91,11 @@ class ArrayBatches:
                 try:
                     status = self._run()
                 except InputError as error:  # of a schedule
-                    raise _located(error, self._place(number)) from error
+                    raise _located(error, self._what, self._next(), number) from error
                 samples = int(self._table[FIRST]) - before
                 steps = -(-samples // self._batch)
-                means = (self._totals / self._rows.count).tolist()
-                tell(steps, samples, means if self._table[FIRST] == self._rows.count else None)
+                means = (self._totals / max(1, self._table[FIRST])).tolist()
+                tell(steps, samples, means, bool(self._table[FIRST] == self._rows.count))
                 if status:
                     raise self._error(status, number)
                 possible = int(steps * RESPONSE / (time.perf_counter() - start))
@@ -123,16 +139,16 @@ class ArrayBatches:
         chosen = self._chosen()
         arrays = [as_input(node, each) for node, each in zip(self._step.inputs, self._rows.of(chosen), strict=True)]
         error = self._step.error(status, arrays)
-        place = self._place(epoch)
+        row = ""
         if isinstance(error, InputError) and error.found is not None:
             node, position = error.found
             if position and node in [self._step.inputs[at] for at in self._rows.batched]:
-                place += f" (row {np.arange(self._rows.count)[chosen][position[0]]} of the data)"
-        return _located(error, place)
+                row = f" (row {np.arange(self._rows.count)[chosen][position[0]]} of the data)"
+        return _located(error, self._what, self._next(), epoch, row)
 
-    def _place(self, epoch: int) -> str:
-        """Which step is the next."""
-        return f"{self._what} {1 + int(self._table[FIRST]) // self._batch} of epoch {epoch}"
+    def _next(self) -> int:
+        """The number of the next step, in its epoch."""
+        return 1 + int(self._table[FIRST]) // self._batch
 
     # ---- the loop's table -------------------------------------------------------------------------------------------
 
@@ -176,42 +192,63 @@ class ArrayBatches:
         stride = width if array.flags.c_contiguous else array.strides[0] // array.itemsize
         return [array.ctypes.data, stride, width, batch.ctypes.data, rows[0], rows[1]]
 
+    def _bind_results(self) -> list[int]:
+        """The same for the rows of each result, as if they were rows that lie where the step wants them."""
+        size = self._step.input_rows[self._rows.batched[0]][1]  # which the batch writes anyway
+        rows = zip(self._step.result_rows, self.results)
+        return [word for row, each in rows for word in (each.ctypes.data, each[:1].nbytes, 0, 0, row, size)]
+
 
 class GivenBatches:
-    """Batches that an iterable gives, each run by an ordinary call."""
+    """Batches that an iterable gives, each run by an ordinary call. keep: as for ArrayBatches."""
 
-    def __init__(self, step: Step, batches: Iterable[Any], what: str) -> None:
+    def __init__(self, step: Step, batches: Iterable[Any], what: str, keep: bool = False) -> None:
         symbols = leading_symbols(step.inputs)
         self._leads = [len(symbols) == 1 and bool(node.ndim) and node.shape[0] == symbols[0] for node in step.inputs]
         self.samples: int | None = None
-        self._step, self._batches, self._what = step, batches, what
+        self.results: list[Array] = []
+        self._step, self._batches, self._what, self._keep = step, batches, what, keep
 
     def epoch(self, number: int, tell: Tell) -> list[float]:
         """As ArrayBatches.epoch; where no one symbolic size leads most inputs, each batch counts as one."""
         totals, samples = np.zeros(self._step.outputs), 0
+        results: list[list[Array]] = []
         for at, batch in enumerate(self._batches, 1):
             try:
                 values = values_of_batch(self._step, batch)
                 arrays = [as_input(node, value) for node, value in zip(self._step.inputs, values, strict=True)]
                 with held():
-                    scalars = self._step.call(arrays)
+                    scalars, made = self._step.call(arrays)
                     count = next((len(array) for array, leads in zip(arrays, self._leads, strict=True) if leads), 1)
                     totals, samples = totals + scalars * count, samples + count
-                    tell(1, count, None)
+                    tell(1, count, (totals / max(1, samples)).tolist(), False)
+                results += [made] * self._keep
             except GraphcError as error:
-                raise _located(error, f"{self._what} {at} of epoch {number}") from None
+                raise _located(error, self._what, at, number) from None
         if not samples:
             raise InputError(
-                f"the data gave no samples in epoch {number}; if it is a generator, it is used up after one pass: "
-                "give a list, or an object whose __iter__ starts anew"
+                f"the data gave no samples{f' in epoch {number}' * bool(number)}; if it is a generator, it is used up "
+                "after one pass: give a list, or an object whose __iter__ starts anew"
             )
+        self.results = [np.concatenate(each) for each in zip(*results, strict=True)]
         means = (totals / samples).tolist()
-        tell(0, 0, means)
+        tell(0, 0, means, True)
         return list(means)
 
 
-def _located(error: Exception, place: str) -> Exception:
-    return type(error)(f"{error}\n  in {place}; the steps before it are done: see error.history")
+def batches_of(
+    step: Step, data: Any, batch_size: int, what: str, shuffle: bool = False, seed: int = 0, keep: bool = False
+) -> ArrayBatches | GivenBatches:
+    """The batches of what a user gives: arrays, or an iterable of batches."""
+    if is_iterable_of_batches(data):
+        return GivenBatches(step, data, what, keep)
+    return ArrayBatches(step, rows_of(step, data, batch_size), batch_size, what, shuffle, seed, keep)
+
+
+def _located(error: Exception, what: str, number: int, epoch: int, row: str = "") -> Exception:
+    """The error with its batch; epoch 0 is no epoch of a training."""
+    place = f"of epoch {epoch}{row}; the steps before it are done: see error.history" if epoch else row.strip()
+    return type(error)(f"{error}\n  in {what} {number} {place}".rstrip())
 
 
 def _code(step: Step, source: str) -> Machine | Interpreted:

@@ -1,7 +1,8 @@
-"""What fit is given: which inputs are cut into batches, and the arrays that hold their rows."""
+"""What fit and evaluate are given: which inputs are cut into batches, and the arrays that hold their rows."""
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ from graphc.training.step import Step
 Array = np.ndarray[Any, Any]
 
 
+def checked_int(name: str, value: Any, least: int) -> int:
+    """Python's own, whatever integer was given."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InputError(f"{name} is an int, got {value!r}") from None
+    if number < least:
+        raise InputError(f"{name} is at least {least}, got {value}")
+    return number
+
+
 @dataclass(frozen=True)
 class Rows:
     """A step's inputs in order: those at `batched` have all `count` rows, in a dtype that native code can cast."""
@@ -32,18 +44,20 @@ class Rows:
 
 
 def values_of(step: Step, data: Any) -> list[Any]:
-    """The inputs' values in order, from a dict by name or a tuple."""
+    """The inputs' values in order, from a dict by name, a tuple, or the one array of a function of one input."""
     if isinstance(data, Mapping):
         return in_order(step.name, step.inputs, (), data)
     if isinstance(data, tuple):
         return in_order(step.name, step.inputs, data, {})
+    if len(step.inputs) == 1 and hasattr(data, "__array__"):
+        return [data]
     names = ", ".join(str(node.name) for node in step.inputs)
     raise InputError(f"data is a dict or a tuple of arrays ({names}), got {type(data).__name__}")
 
 
 def values_of_batch(step: Step, batch: Any) -> list[Any]:
     """The same of one of many batches, which may be a list too, as PyTorch's DataLoader gives it."""
-    if isinstance(batch, (Mapping, tuple, list)):
+    if isinstance(batch, (Mapping, tuple, list)) or (len(step.inputs) == 1 and hasattr(batch, "__array__")):
         return values_of(step, tuple(batch) if isinstance(batch, list) else batch)
     names = ", ".join(str(node.name) for node in step.inputs)
     raise InputError(
@@ -53,7 +67,7 @@ def values_of_batch(step: Step, batch: Any) -> list[Any]:
 
 
 def is_iterable_of_batches(data: Any) -> bool:
-    """Whether fit asks `data` for one batch after another."""
+    """Whether `data` is asked for one batch after another."""
     return isinstance(data, Iterable) and not isinstance(data, (Mapping, tuple, str)) and not hasattr(data, "__array__")
 
 
@@ -69,8 +83,8 @@ def batch_symbol(inputs: Sequence[Node]) -> str | None:
     found = leading_symbols(inputs)
     if len(found) > 1:
         raise InputError(
-            f"fit cannot tell which axis counts the samples: {_listed(inputs)} have no common leading symbolic size; "
-            f"give the inputs that it should cut into batches the same one, such as 'batch'"
+            f"it cannot be told which axis counts the samples: {_listed(inputs)} have no common leading symbolic size; "
+            f"give the inputs that are to be cut into batches the same one, such as 'batch'"
         )
     return found[0] if found else None
 
@@ -86,13 +100,15 @@ def batched_inputs(inputs: Sequence[Node], batch_size: int) -> tuple[int, ...]:
     batched = tuple(at for at, node in enumerate(inputs) if node.ndim and node.shape[0] == wanted)
     if not batched:
         raise InputError(
-            f"fit cuts the inputs' first axis into batches, but none of the inputs ({_listed(inputs)}) has a symbolic "
+            f"the inputs' first axis is cut into batches, but none of the inputs ({_listed(inputs)}) has a symbolic "
             f"leading size or one of batch_size={batch_size}; make one: gc.input(name, ('batch', ...))"
         )
     for at, node in enumerate(inputs):
         inner = node.shape[1:] if at in batched else node.shape
         if symbol is not None and any(symbol in symbols(size) for size in inner):
-            raise InputError(f"fit cuts the first axis alone, but {symbol!r} is another of {node.name}: {node.type}")
+            raise InputError(
+                f"the first axis alone is cut into batches, but {symbol!r} is another of {node.name}: {node.type}"
+            )
     return batched
 
 

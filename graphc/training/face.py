@@ -13,6 +13,7 @@ from graphc.graph import Graph
 from graphc.ir import Node
 from graphc.reference import flattened
 from graphc.state import Param
+from graphc.training.evaluate import evaluate
 from graphc.training.fit import Callback, fit
 from graphc.training.history import History
 from graphc.training.step import Step
@@ -24,6 +25,7 @@ class Trained:
     """The methods of a Function that train it. It sets the attributes."""
 
     outputs: Any
+    models: int
     _graph: Graph
     _table: Array
     _written: list[Array]
@@ -61,11 +63,11 @@ class Trained:
     ) -> History:
         """Trains on mini-batches: rows are shuffled, gathered and cast, and steps run, in one native loop.
 
-        data: a dict of arrays by input, or a tuple in the order of `inputs`. Inputs that share the leading symbolic
-        size are cut into batches along it; others are given to each step as they are. The last batch of an epoch may be
-        smaller. Without a symbolic one, inputs of the leading size `batch_size` are cut, and it has to divide the rows.
-        Arrays keep their dtype (uint8 images, a memory map): each batch is cast as a call would cast it. Or an iterable
-        of batches, each a dict or a tuple; it is iterated in each epoch, and batch_size, shuffle and seed say nothing.
+        data: a dict of arrays by input, a tuple in the order of `inputs`, or the array of the only one. Those that
+        share the leading symbolic size are cut into batches along it, others are given to each step as they are; the
+        last batch may be smaller. Without a symbolic one, inputs of the leading size `batch_size` are cut, which has to
+        divide the rows. Arrays keep their dtype (uint8 images, a memory map): each batch is cast as a call would. Or an
+        iterable of batches, each such data; it is iterated in each epoch, and batch_size, shuffle and seed say nothing.
         epochs, initial_epoch: the number of the last epoch, and how many are already done, so that
         `fit(epochs=10, initial_epoch=5)` is the second half of `fit(epochs=10)`; see `gc.Checkpoint`.
         shuffle, seed: the order of the rows follows from the seed and the epoch's number.
@@ -74,7 +76,7 @@ class Trained:
         over batches, weighted by samples; as the validation loss it is measured without dropout (`nn.inference`).
         callbacks: each is called with (epoch, history) after each epoch, from initial_epoch + 1 on; a true result ends
         training.
-        progress: on stderr a bar in a terminal or notebook, else a line an epoch; False for none.
+        progress: on stderr a bar in a terminal or notebook, else a line an epoch and a minute; False for none.
 
         Ctrl-C ends training after a whole number of steps, and the history so far is returned. Raises InputError before
         anything has changed; what a step raises says which it was, has the history, and leaves the params as before it.
@@ -104,3 +106,16 @@ class Trained:
                 f"and updates {len(self._written)} params: gc.compile(loss, optimizer=gc.SGD(lr=0.1))"
             )
         return loss
+
+    def evaluate(self, data: Any, *, batch_size: int = 256, progress: bool | None = None) -> Any:
+        """The outputs over all data, computed in batches by the native loop, in the structure of a call's.
+
+        data: as for `fit`. A scalar output is the mean over the batches, weighted by samples: for what is a mean over
+        samples, as losses and metrics are, the mean over all of them. An output whose first axis is the batch's, such
+        as predictions, has the rows of all data.
+        progress: a bar on stderr in a terminal or notebook, which goes away when all is done; False for none.
+
+        Dropout is what it is in the function: leave it out by `nn.inference`. Raises InputError for a function that
+        updates params, for other outputs, and for data that do not fit; what a batch raises says which it was.
+        """
+        return evaluate(self._step, self.outputs, self.models, data, batch_size, progress)

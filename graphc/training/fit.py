@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -11,11 +10,12 @@ from typing import Any
 from graphc import nn
 from graphc.errors import GraphcError, InputError
 from graphc.ir import INPUT, Node, describe, toposort
-from graphc.training.batches import ArrayBatches, GivenBatches
-from graphc.training.data import is_iterable_of_batches, rows_of
+from graphc.training.batches import batches_of
+from graphc.training.data import checked_int, is_iterable_of_batches
 from graphc.training.history import History
-from graphc.training.progress import shown
+from graphc.training.progress import shown, told
 from graphc.training.step import Step
+from graphc.training.stopping import EarlyStopping, Restoring, restore_best
 
 Callback = Callable[[int, History], object]
 Measure = Callable[[int], dict[str, float]]
@@ -38,20 +38,19 @@ def fit(
     progress: bool | None,
 ) -> History:
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
-    batch_size = _checked_int("batch_size", batch_size, 1)
+    batch_size = checked_int("batch_size", batch_size, 1)
     numbers, seed = _numbers(initial_epoch, epochs), _checked_seed(seed)
-    callbacks = _checked_callbacks(callbacks)
-    _check_metrics(step, metrics or {})
-    _check_repeats(data, len(numbers), validation is None and bool(metrics))
-    batches = _batches(step, data, batch_size, "step", shuffle, seed)
+    callbacks = _checked_callbacks(step, callbacks)
+    batches = batches_of(step, data, batch_size, "step", shuffle, seed)
     measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, len(numbers))
     history = History(initial_epoch=numbers.start - 1)
 
-    def tell(steps: int, samples: int, means: list[float] | None) -> None:
+    def tell(steps: int, samples: int, means: list[float], ended: bool) -> None:
         history.steps += steps
-        bar.samples(samples)
-        if means is not None:
-            history.loss.append(step.by_output(means)[0])
+        loss = step.by_output(means)[0]
+        bar.samples(samples, f"loss {told(loss)}")
+        if ended:
+            history.loss.append(loss)
             history.seconds.append(time.perf_counter() - start)
 
     try:
@@ -70,15 +69,8 @@ def fit(
     except GraphcError as error:
         error.history = history
         raise
+    restore_best(callbacks)
     return history
-
-
-def _batches(
-    step: Step, data: Any, batch_size: int, what: str, shuffle: bool = False, seed: int = 0
-) -> ArrayBatches | GivenBatches:
-    if is_iterable_of_batches(data):
-        return GivenBatches(step, data, what)
-    return ArrayBatches(step, rows_of(step, data, batch_size), batch_size, what, shuffle, seed)
 
 
 def _measure(
@@ -92,6 +84,8 @@ def _measure(
     epochs: int,
 ) -> Measure:
     """What is measured after an epoch, without dropout: the metrics, and the loss of validation data."""
+    _check_metrics(step, metrics)
+    _check_repeats(data, epochs, validation is None and bool(metrics))
     wanted = dict(metrics) if validation is None else {"val_loss": loss, **metrics}
     if not wanted:
         return lambda epoch: {}
@@ -99,7 +93,7 @@ def _measure(
     with _said_of(validation):
         _check_repeats(validation, epochs, False)
         measuring = compiled(nn.inference(wanted))
-        batches = _batches(measuring, data if validation is None else validation, batch_size, what)
+        batches = batches_of(measuring, data if validation is None else validation, batch_size, what)
 
     def measure(epoch: int) -> dict[str, float]:
         with _said_of(validation):
@@ -123,35 +117,27 @@ def _said_of(validation: Any) -> Iterator[None]:
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
 
-def _checked_int(name: str, value: Any, least: int) -> int:
-    """Python's own, whatever integer was given."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise InputError(f"{name} is an int, got {value!r}") from None
-    if number < least:
-        raise InputError(f"{name} is at least {least}, got {value}")
-    return number
-
-
 def _numbers(initial_epoch: Any, epochs: Any) -> range:
     """The numbers of the epochs that are still to be trained, the first of all being 1."""
-    return range(_checked_int("initial_epoch", initial_epoch, 0) + 1, _checked_int("epochs", epochs, 0) + 1)
+    return range(checked_int("initial_epoch", initial_epoch, 0) + 1, checked_int("epochs", epochs, 0) + 1)
 
 
 def _checked_seed(seed: Any) -> int:
-    number = _checked_int("seed", seed, 0)
+    number = checked_int("seed", seed, 0)
     if number >= 1 << 32:
         raise InputError(f"seed is at least 0 and below 2**32, got {seed}")
     return number
 
 
-def _checked_callbacks(callbacks: Iterable[Callback]) -> list[Callback]:
+def _checked_callbacks(step: Step, callbacks: Iterable[Callback]) -> list[Callback]:
     made = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for callback in made:
         if not callable(callback):
             raise InputError(f"a callback is called with (epoch, history), got {callback!r}")
-    return made
+    return [
+        Restoring(each, step.written) if isinstance(each, EarlyStopping) and each.restore_best else each
+        for each in made
+    ]
 
 
 def _check_metrics(step: Step, metrics: Mapping[str, Node]) -> None:

@@ -29,10 +29,10 @@ class Step:
     input_rows: for each input the rows of the table for its address and for its shape. result_rows: for the address of
     each result that is an array. written: the params that it changes.
     rate: the learning rate that it reads. live: the memory of a param; of many models (models, *shape). call: runs it
-    on arrays of its own types and returns the scalars. by_output: scalars as a user sees them: for each output a
-    number, or an array with one for each of many models. results: memory for results that are arrays. check: raises
-    InputError if shapes disagree. grow: gives it the scratch memory that the sizes in its table want, and tells whether
-    there is so much. error: what a status means. loops: the code of batch loops so far, by their text.
+    on arrays of its own types and returns the scalars and the arrays. by_output: scalars as a user sees them: for each
+    output a number, or an array with one for each of many models. results: memory for results that are arrays. check:
+    raises InputError if shapes disagree. grow: gives it the scratch memory that the sizes in its table want, and tells
+    whether there is so much. error: what a status means. loops: the code of batch loops so far, by their text.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Step:
     lock: threading.Lock
     rate: LearningRate
     live: Callable[[Node], Array]
-    call: Callable[[Sequence[Array]], Array]
+    call: Callable[[Sequence[Array]], tuple[Array, list[Array]]]
     by_output: Callable[[Sequence[float]], list[Any]]
     results: Callable[[Sequence[Array]], list[Array]]
     check: Callable[[Sequence[Array]], object]
