@@ -24,8 +24,11 @@ def blocks(text: str) -> list[str]:
     return re.findall(r"```(?:python)?\n(.*?)```", text, flags=re.DOTALL)
 
 
-def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, fused: None) -> None:
-    first, shown, _, more, layers, optimizer, training, *_ = blocks(README)
+def test_the_readmes_examples_run_and_print_what_it_shows(
+    capsys, python_mode, fused: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, shown, _, more, layers, optimizer, training, resuming, many, *_ = blocks(README)
     assert len([line for line in first.splitlines() if line.strip()]) <= 15
     names: dict[str, object] = {}
     exec(compile(first, "train.py", "exec"), names)
@@ -41,6 +44,18 @@ def test_the_readmes_examples_run_and_print_what_it_shows(capsys, python_mode, f
     exec(compile(training, "train.py", "exec"), names)
     assert names["history"].steps == 8  # type: ignore[attr-defined]
     assert list(names["history"].metrics) == ["val_loss", "accuracy"]  # type: ignore[attr-defined]
+    exec(compile(resuming, "train.py", "exec"), names)
+    assert names["checkpoint"].resume() == 4  # type: ignore[attr-defined]
+    assert Path("weights.safetensors").exists()
+    exec(compile(many, "train.py", "exec"), names)
+    assert names["many"].params[0].value.shape == (8, 784, 512)  # type: ignore[attr-defined]
+
+
+def test_the_readmes_links_lead_somewhere() -> None:
+    """And every example is linked."""
+    links = re.findall(r"\]\(([\w/.-]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")} <= {*links, "examples/digits.py"}
 
 
 def test_the_readmes_native_loop_runs(jit_mode, fused: None) -> None:
