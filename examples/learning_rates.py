@@ -50,7 +50,7 @@ def draw(rates: np.ndarray, history: gc.History, path: Path) -> None:
     colours, scale = matplotlib.colormaps["viridis"], LogNorm(rates[0], rates[-1])
     for rate, line in zip(rates, losses.T, strict=True):
         left.semilogy(range(1, len(line) + 1), line, color=colours(scale(rate)), linewidth=1)
-    left.set(title="64 networks, one call a step", xlabel="epoch", ylabel="training loss", ylim=(1e-3, 30))
+    left.set(title=f"{len(rates)} networks, one call a step", xlabel="epoch", ylabel="training loss", ylim=(5e-3, 30))
     left.xaxis.get_major_locator().set_params(integer=True)
     figure.colorbar(matplotlib.cm.ScalarMappable(scale, colours), ax=left, label="learning rate")
     best = int(np.argmax(accuracy[-1]))
@@ -58,7 +58,7 @@ def draw(rates: np.ndarray, history: gc.History, path: Path) -> None:
     right.semilogx(rates, accuracy[-1], color="C0", marker="o", markersize=3.5, label=f"after {len(losses)} epochs")
     right.axvline(rates[best], color="C1", linestyle="--", label=f"best: {rates[best]:.2g}")
     right.set(title="Digits never seen before", xlabel="learning rate", ylabel="share read right", ylim=(0, 1.02))
-    right.legend(loc="lower center")
+    right.legend(loc="upper left")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.3)

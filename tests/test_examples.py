@@ -42,3 +42,26 @@ def test_the_cart_and_pole_shows_both_ways(cart_pole: dict[str, Any], capsys, mo
     assert Path("out/cart_pole.png").stat().st_size > 10_000
     assert printed.count("episodes   1 to  50: mean length") == 2
     assert "all native is" in printed
+
+
+def test_learning_rates_begin_alike_and_end_as_each_makes_them(
+    jit_mode, fused: None, capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With next to no rate a network keeps the loss that NumPy computes for the weights that all have at first."""
+    monkeypatch.chdir(tmp_path)
+    names = runpy.run_path(str(EXAMPLES / "learning_rates.py"))
+    images, _, labels, _ = names["load_data"]()
+    step, _ = names["build"](np.array([1e-12, 0.2]))
+    weights = [param.value for param in step.params]
+    assert all(np.array_equal(each[0], each[1]) for each in weights)
+    W1, b1, W2, b2 = (each[0].astype(float) for each in weights)
+    z = np.maximum(images @ W1 + b1, 0) @ W2 + b2
+    loss = np.mean(np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), labels])
+
+    history = names["main"](np.array([1e-12, 0.2]), 3)
+    still, trained = np.array(history.loss).T
+    np.testing.assert_allclose(still, loss, rtol=1e-5)
+    assert trained[-1] < 0.5
+    assert history.metrics["accuracy"][-1][1] > 0.85
+    assert "best            0.2000" in capsys.readouterr().out
+    assert Path("out/learning_rates.png").exists()
