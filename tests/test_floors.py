@@ -29,7 +29,7 @@ FLOORS = (
     ("copies",),
     ("checkpoint", "compiler", "gradcheck", "weights"),
     ("__init__",),
-    ("doctor", "fuzz"),
+    ("doctor", "fuzz", "sklearn"),
     ("__main__",),
 )
 NUMBA_OR_LLVM = ("jit.py", "native.py", "cache.py", "embed.py")
@@ -98,6 +98,7 @@ LIBRARY = (
     "gradcheck",
     "doctor",
     "fuzz",
+    "sklearn",
     "__main__",
 )
 LIBRARY += ("copies", "embed", "explain", "inspect", "report")
