@@ -1,6 +1,7 @@
-"""Benchmarks of graphc: a race beside its peers, a sweep against NumPy, compile times, steadiness, many models.
+"""Benchmarks of graphc: a race beside its peers, a sweep beside NumPy, compile times, steadiness, many models, scikit-learn.
 
-`python benchmarks/run.py [race|sweep|compile|stability|copies] [workloads]`; the figures are also written to out/.
+`python benchmarks/run.py [race|sweep|compile|stability|copies|sklearn] [workloads]`; the figures are also written to
+out/.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ KINDS = {
         "fresh processes on an idle and on a busy machine, and numpy.dot beside them",
     ),
     "copies": ("copies", "copies", "many models in one call, beside one after the other, and beside JAX's vmap"),
+    "sklearn": ("estimators", "sklearn", "graphc.sklearn.MLPClassifier beside scikit-learn's, with equal settings"),
 }
 """For each: its file, the name of what it writes, and its help."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import copies
+import estimators
 import numpy as np
 import pytest
 import race
@@ -174,6 +175,27 @@ def test_the_command_line() -> None:
     for wrong in (["sweep", "race"], ["nothing"]):
         with pytest.raises(SystemExit):
             run.parsed(wrong)
+
+
+def test_estimators_are_compared_with_the_faster_scikit_learn() -> None:
+    times = {"scikit-learn": [3.0, 8.0, 4.0], "scikit-learn, 1 thread": [2.0], "graphc, warm": [0.5, 1.0, 0.1]}
+    found = [
+        {"name": name, "problem": "", "seconds": seconds, "accuracy": 0.9, "epochs": 7}
+        for name, each in times.items()
+        for seconds in each
+    ]
+    rows = estimators._summaries("digits", [*found, {"name": "graphc, cold", "problem": "failed: it"}])
+    assert [row.get("seconds") for row in rows] == [4.0, 2.0, 0.5, None]
+    assert [row.get("faster") for row in rows] == [0.5, 1.0, 4.0, None]
+    assert estimators._cells(rows[3]) == ("digits", "graphc, cold", *[""] * 6, "failed: it")
+
+
+def test_an_estimator_tells_its_time_and_accuracy() -> None:
+    for name in estimators.MODULES:
+        result = estimators.fit(name, "iris", 0)
+        assert json.loads(json.dumps(result)) == result
+        assert result["accuracy"] > 0.8
+        assert result["seconds"] > 0
 
 
 def test_graphc_bench_hands_its_arguments_on(monkeypatch: pytest.MonkeyPatch) -> None:
