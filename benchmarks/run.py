@@ -1,4 +1,4 @@
-"""Benchmarks of graphc: a race beside its peers, a sweep beside NumPy, compile times, steadiness, many models, scikit-learn.
+"""Benchmarks of graphc: a race beside its peers, a sweep, compile times, how steady a step is, models, estimators.
 
 `python benchmarks/run.py [race|sweep|compile|stability|copies|sklearn] [workloads]`; the figures are also written to
 out/.
