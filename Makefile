@@ -5,13 +5,13 @@
 # make docs       the documentation as a site, in out/docs; what its pages print is printed then
 # make test-browser the page of f.to_html in Chromium: wants Debian's packages chromium and chromium-driver
 # make bench      graphc beside NumPy, PyTorch, JAX and PyTensor, as far as they can be installed: an hour
-# make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, stability, estimators: three more
+# make sweep      graphc beside NumPy by hand for nets of many sizes; make compile-times, stability, estimators, copies: four more
 # make check      format, lint and types alone
 # make golden     rewrite the golden files; read the diff before you keep it
 # make clean      remove everything that make made, the environment too
 #
 # The first target that runs makes its own environment in .venv; after that demo, test, check, golden, sweep, stability and
-# estimators need no network. bench and compile-times add PyTorch and JAX to it once, and make .venv-pytensor; test-peers makes
+# estimators need no network. bench, compile-times and copies add PyTorch and JAX to it once, and make .venv-pytensor; test-peers makes
 # .venv-peers, docs .venv-docs, test-browser .venv-browser.
 # make PYTHON=python3.12 ...   chooses the interpreter of a new environment
 
@@ -26,7 +26,7 @@ DOCS := .venv-docs
 PIP := -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(RUN) -m pytest
 
-.PHONY: demo test test-all test-peers test-browser docs bench sweep compile-times stability estimators check golden clean
+.PHONY: demo test test-all test-peers test-browser docs bench sweep compile-times stability estimators copies check golden clean
 
 demo: $(VENV)/installed
 	@$(RUN) examples/digits.py
@@ -70,6 +70,9 @@ stability: $(VENV)/installed
 
 estimators: $(VENV)/installed
 	@$(RUN) benchmarks/run.py sklearn $(ARGS)
+
+copies: $(VENV)/contenders
+	@$(RUN) benchmarks/run.py copies $(ARGS)
 
 check: $(VENV)/installed
 	$(RUN) -m ruff format --check

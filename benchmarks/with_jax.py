@@ -88,7 +88,7 @@ def loop(workload: Workload, one_hot: bool = False, unroll: int = 1) -> Run:
 
 
 def vmap(workload: Workload, params: Sequence[Any], rates: Any, steps: int) -> Callable[[], Any]:
-    """Many models, whose params have one more axis, and their rates: a call makes so many steps, and gives the losses."""
+    """Many models, with one more axis of params, and a rate each: a call makes so many steps, and gives the losses."""
     _, inputs, train = _start(workload, one_hot=True)
     now, lr = tuple(map(jnp.asarray, params)), jnp.asarray(rates)
     step = jax.vmap(train, in_axes=(0, None, 0))
