@@ -109,7 +109,6 @@ class Copies(Function):
         self._given: list[Array] | None = None  # the inputs of the call that is running
         super().__init__(graph, structure, optimizer, threads, watch)
         self.params = tuple(node.copies(models) for node in graph.params if isinstance(node, Param))
-        self._returns_a_float = False
 
     def _entered(self, rows: Rows) -> tuple[Array, Machine | Interpreted, int]:
         shares = 1 if self.threads == 1 else min(self.models, SHARES * self.threads)
@@ -161,6 +160,7 @@ class Copies(Function):
 
     def run(self, steps: int, *args: Any, **kwargs: Any) -> Array:
         """As Function.run; the losses are (steps, models)."""
+        super().run(0, *args, **kwargs)  # checks what it is given
         losses = np.empty((steps, self.models))
         for step in range(steps):
             losses[step] = self(*args, **kwargs)

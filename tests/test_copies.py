@@ -251,6 +251,8 @@ def test_what_does_not_fit_is_told(rng) -> None:
         many(x, y[:, :7])
     with pytest.raises(gc.InputError, match="cannot be cast safely"):
         many(x.astype("float64"), y)
+    with pytest.raises(gc.InputError, match="of one scalar"):
+        gc.compile([gc.input("x", 2)], copies=2).run(3, x[0, 0, :2])
     with pytest.raises(gc.GraphError, match="without copies="):
         many.njit  # noqa: B018
     with pytest.raises(ValueError, match="at least 1, got 0"):
