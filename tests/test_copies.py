@@ -75,15 +75,23 @@ OPTIMIZERS: dict[str, Callable[..., gc.Optimizer]] = {
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
-def test_hyperparameters_may_be_arrays(name: str, rng) -> None:
-    """With the bits that each number alone gives, which is a constant of the step then."""
+def test_hyperparameters_may_be_arrays(name: str, rng, python_mode) -> None:
+    assert_each_hyperparameter_as_alone(name, rng)
+
+
+def test_hyperparameters_of_native_code_may_be_arrays(rng, jit_mode) -> None:
+    assert_each_hyperparameter_as_alone("Adam", rng)
+
+
+def assert_each_hyperparameter_as_alone(name: str, rng: np.random.Generator) -> None:
+    """Arrays of hyperparameters give each model the bits of its own numbers alone, which are constants of the step then."""
     x, y = data(rng)
     loss, made = small_net()[0], OPTIMIZERS[name]
     some, few = np.linspace(0.5, 0.95, MODELS), np.geomspace(1e-6, 1e-2, MODELS)
     many = gc.compile(loss, optimizer=made(RATES, some, few), copies=MODELS)
     start = {param.name: param.value.copy() for param in many.params}
     losses = np.array([many(x, y) for _ in range(6)])
-    for number in range(MODELS):
+    for number in (0, MODELS - 1):
         hyperparameters = (float(each[number]) for each in (RATES, some, few))
         one = gc.compile(loss, optimizer=made(*hyperparameters))
         for param in one.params:

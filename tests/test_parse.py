@@ -120,7 +120,7 @@ def test_what_it_reads_can_be_compiled(rng: np.random.Generator, python_mode: No
     assert [str(param.name) for param in again.params] == [str(param.name) for param in read.params]
     for param in read.params:
         assert not param.value.any(), "the text has no values"
-    given = {str(param.name): param for param in (*step.params, step.optimizer._lr)}
+    given = {str(param.name): param for param in (*step.params, step.optimizer.learning_rate.param)}
     for param in read.params:
         param.value = given[str(param.name)].value
     losses = [(step(x, y), again(x, y)[0]) for _ in range(3)]
