@@ -49,7 +49,7 @@ def train(optimizer: gc.Optimizer, data: list[np.ndarray], epochs: int = EPOCHS)
         batch_size=BATCH,
         epochs=epochs,
         validation=(test_images, test_labels),
-        metrics={"accuracy": gc.mean(gc.equal(gc.argmax(logits, -1), y))},
+        metrics={"accuracy": gc.metrics.accuracy(logits, y)},
         progress=False,
     )
 

@@ -9,6 +9,7 @@ The file is a safetensors file. Its arrays are `f.state`, by name. Its metadata 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import operator
@@ -51,6 +52,12 @@ class Saved:
 # ---- save and load --------------------------------------------------------------------------------------------------
 
 
+def _check_function(f: Any, call: str) -> None:
+    """InputError unless `f` is a compiled function."""
+    if not isinstance(f, Function):
+        raise InputError(f"{call}: the path comes first, then a compiled function; got {f!r}")
+
+
 def save(path: FilePath, f: Function, epoch: int | None = None) -> None:
     """Writes all that `f` has learned: every param, what the optimizer keeps, its learning rate, and `f.steps`.
 
@@ -60,6 +67,7 @@ def save(path: FilePath, f: Function, epoch: int | None = None) -> None:
 
     Raises OSError as the system does, and InputError for a param whose name the format cannot hold.
     """
+    _check_function(f, "gc.save(path, f)")
     if epoch is not None and operator.index(epoch) < 0:
         raise InputError(f"epoch is how many are done, got {epoch}")
     _save(path, f, None if epoch is None else operator.index(epoch), None)
@@ -84,6 +92,7 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
     Raises FileFormatError for a file that is damaged, or not of such a function, saying what differs; OSError as the
     system does. Nothing in a file is run, and reading it takes no more memory than its size and some tens of MB.
     """
+    _check_function(f, "gc.load(path, f)")
     with tensorfile.opened(path) as file:
         saved, digest = _facts(file)
         _check_types(file, f)
@@ -100,6 +109,8 @@ def load(path: FilePath, f: Function, same_graph: bool = True) -> Saved:
         for name, array in f.state.items():
             array[...] = arrays[name]
         f.steps = saved.steps
+        if f.optimizer is not None:
+            f.optimizer.learning_rate.read(f._live(f.optimizer.learning_rate.param))
 
     f._step.between(put)
     return saved
@@ -175,6 +186,7 @@ class Checkpoint:
         checkpoint = gc.Checkpoint("digits.safetensors", step)
         step.fit(data, epochs=30, initial_epoch=checkpoint.resume(), callbacks=[checkpoint])
 
+    EarlyStopping counts from the epoch that it is resumed at. The learning rate is the file's.
     best: the name of a measure, "val_loss", "loss" or a metric. After an epoch in which it is better than ever, `f` is
     also saved to `best_path`, which is `path` with ".best" before its suffix. mode: "min" if less is better, as it is
     for losses, "max" if more is; to be said for a metric. A NaN is never the best.
@@ -185,11 +197,12 @@ class Checkpoint:
     def __init__(
         self, path: FilePath, f: Function, every: int = 1, best: str | None = None, mode: str | None = None
     ) -> None:
+        _check_function(f, "gc.Checkpoint(path, f)")
         if every < 1:
             raise ValueError(f"every is at least 1, got {every}")
         self.path = Path(path)
         self.best_path = self.path.with_name(f"{self.path.stem}.best{self.path.suffix}")
-        self._f, self._every, self._monitor = f, every, best
+        self._f, self._every, self.monitor = f, every, best
         self._sign = 1 if best is None else sign_of(best, mode)
         self._best: float | None = None
         os.stat(self.path.parent)  # now, not after an epoch's work
@@ -203,10 +216,12 @@ class Checkpoint:
         if saved.epoch is None:
             raise InputError(f"{self.path} does not say how many epochs are done: gc.save(path, f, epoch=...) does")
         self._best = saved.best
+        with contextlib.suppress(FileNotFoundError), tensorfile.opened(self.best_path) as file:
+            self._best = _facts(file)[0].best  # which is newer than `path`, if that is not saved after each epoch
         return saved.epoch
 
     def __call__(self, epoch: int, history: History) -> None:
-        if self._monitor is not None and self._is_best(history):
+        if self.monitor is not None and self._is_best(history):
             _save(self.best_path, self._f, epoch, self._best)
         if epoch % self._every == 0:
             _save(self.path, self._f, epoch, self._best)
@@ -214,11 +229,11 @@ class Checkpoint:
     def _is_best(self, history: History) -> bool:
         """Whether the epoch that has ended is better than all before."""
         try:
-            value = history.values(str(self._monitor))[-1]
+            value = history.values(str(self.monitor))[-1]
         except KeyError as error:
             raise InputError(f"Checkpoint: {error.args[0]}") from None
         if np.ndim(value):
-            raise InputError(f"Checkpoint(best=) is for one model, and {self._monitor!r} has a value for each of many")
+            raise InputError(f"Checkpoint(best=) is for one model, and {self.monitor!r} has a value for each of many")
         better = value == value and (self._best is None or self._sign * value < self._sign * self._best)
         self._best = float(value) if better else self._best
         return better

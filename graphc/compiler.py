@@ -46,8 +46,7 @@ def compile(
     watch = Watch()
     graph = graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite)
     if optimizer is not None and optimizer.models - {copies}:
-        told = " and of ".join(map(str, sorted(optimizer.models)))
-        raise GraphError(f"the optimizer has hyperparameters of {told} models, and copies={copies}")
+        raise GraphError(f"the optimizer has numbers of {min(optimizer.models - {copies})} models, and copies={copies}")
     watch.lap("graph")
     if copies is not None:
         return Copies(graph, outputs, optimizer, threads, watch, copies)

@@ -35,7 +35,7 @@ from graphc.ir import Node
 from graphc.optim import Optimizer
 from graphc.reference import concrete_shape, in_structure
 from graphc.report import Watch
-from graphc.state import Param, aligned
+from graphc.state import Param, ParamCopies, aligned
 
 Array = np.ndarray[Any, Any]
 
@@ -80,11 +80,14 @@ def step(address):
     {", ".join(HEAD)} = {", ".join(words)}
     table, statuses = array_at(address, (width,), i64), array_at(statuses_at, (models,), i64)
     run_tiles(share, shares, address, table[{THREADS}])
+    failed, done = {OK}, 0
     for model in range(models):
-        if statuses[model] != {OK}:
-            return statuses[model]
-    table[{STEPS}] += counts
-    return {OK}
+        if statuses[model] == {OK}:
+            done = counts
+        elif failed == {OK}:
+            failed = statuses[model]
+    table[{STEPS}] += done
+    return failed
 """
     return f"{import_lines(text)}\n\n{text}"
 
@@ -93,7 +96,8 @@ class Copies(Function):
     """What compile(..., copies=n) returns: a Function whose call runs the step of n models.
 
     params: each with a live array `.value` of shape (n, *shape). An input is shared by all models, or has one more
-    leading axis, of n. What a call returns has that axis too: n losses, as a float64 array.
+    leading axis, of n. What a call returns has that axis too: n losses, as a float64 array. profile() and to_html() are
+    of the step of one model.
     """
 
     def __init__(
@@ -171,21 +175,25 @@ class Copies(Function):
         return [self._array(node, value) for node, value in zip(self.inputs, values, strict=True)]
 
     def _array(self, node: Node, value: Any) -> Array:
-        """An input as the step takes it, of all models or of each."""
-        if np.ndim(value) != node.ndim + 1:
-            return as_input(node, value)
-        if len(value) != self.models:
-            raise InputError(
-                f"input {node.name} wants {node.type} for all models, or the same with a leading axis of "
-                f"{self.models}, one for each; got shape {np.shape(value)} ({node.where})"
-            )
-        fitting(node, value[0])
-        array = np.require(value, node.dtype, ["C", "ALIGNED"])
+        """An input as the step takes it, of all models or of each; in memory that no step writes."""
+        array = self._stack(node, value) if _axes(value) == node.ndim + 1 else as_input(node, value)
         if array.dtype is node.dtype and not any(np.may_share_memory(array, each) for each in self._written):
             return array
         made = np.empty(array.shape, node.dtype)
         made[...] = array
         return made
+
+    def _stack(self, node: Node, value: Any) -> Array:
+        """An input of each model."""
+        if len(value) != self.models:
+            raise InputError(
+                f"input {node.name} wants {node.type} for all models, or the same with a leading axis of "
+                f"{self.models}, one for each; got shape {np.shape(value)} ({node.where})"
+            )
+        if isinstance(value, np.ndarray):
+            fitting(node, value[0])
+            return np.require(value, node.dtype, ["C", "ALIGNED"])
+        return np.stack([as_input(node, each) for each in value])
 
     def _packed(self, results: list[Array]) -> Any:
         arrays, scalars = iter(results), iter(self._by_output(self._told[0]))
@@ -198,6 +206,12 @@ class Copies(Function):
 
     def memory(self, **sizes: int) -> int:
         return len(self._tables) * super().memory(**sizes)
+
+    def choose(self, model: int) -> None:
+        """Gives the params themselves the values of one model, so that functions of one model have them."""
+        for each in self.params:
+            assert isinstance(each, ParamCopies)
+            each.param.value = each.value[model]
 
     # ---- errors -----------------------------------------------------------------------------------------------------
 
@@ -223,7 +237,8 @@ class Copies(Function):
         guard = self._graph.guards[self._statuses[failed[0]] - FIRST_GUARD]
         if guard.limit is not None:
             own = arrays if self._given is None else _of_model(failed[0], self.inputs, self._given)
-            return guard_error(self._graph, guard, own, 0.0)
+            error = guard_error(self._graph, guard, own, 0.0, "its params are as before, which others may not be")
+            return InputError(f"of model {failed[0]}: {error}")
         losses = self._scalars.reshape(self.models, -1)[failed, 0]
         which = ", ".join(map(str, failed[:MOST_TOLD])) + ", ..." * (len(failed) > MOST_TOLD)
         return NonFiniteError(
@@ -238,6 +253,14 @@ class Copies(Function):
         raise GraphError("f.njit is the step of one model, and this function has many: compile it without copies=")
 
 
+def _axes(value: Any) -> int:
+    """How many axes an input has; -1 if that is not to be told: as_input says why."""
+    try:
+        return -1 if np.ma.is_masked(value) else np.ndim(value)
+    except ValueError:
+        return -1
+
+
 def _of_model(model: int, inputs: Sequence[Node], arrays: Sequence[Array]) -> list[Array]:
     """The inputs of one model."""
-    return [array[model] if array.ndim > node.ndim else array for node, array in zip(inputs, arrays, strict=True)]
+    return [array[model, ...] if array.ndim > node.ndim else array for node, array in zip(inputs, arrays, strict=True)]

@@ -40,7 +40,7 @@ class FileFormatError(GraphcError, ValueError):
 
 
 class NonFiniteError(GraphcError, ArithmeticError):
-    """A loss that is NaN or infinite; the params are as they were before the call."""
+    """A loss that is NaN or infinite; the params of that model are as they were before the call."""
 
 
 class CompilerError(GraphcError):

@@ -77,7 +77,7 @@ class Function(Inspected, Trained):
         start(self.threads)
         self._axis_of = axis_of_each_size(self.inputs)
         self._check_sizes = functools.partial(check_sizes, self._graph, self._axis_of)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a schedule may look at the function
         self._njit: Callable[..., Any] | None = None
         self._measured: dict[tuple[Node, ...], Function] = {}
         self._bind_memory()
@@ -136,7 +136,7 @@ class Function(Inspected, Trained):
             if self._rate.schedule is None:
                 loss = self._enter(*args)
             else:
-                with self._lock:  # so that a rate is for one step
+                with self._rate.lock:  # so that a rate is for one step
                     self._rate.prepare(self.steps)
                     loss = self._enter(*args)
             if type(loss) is float:
@@ -169,13 +169,14 @@ class Function(Inspected, Trained):
 
     def _run(self, enter: Callable[..., Any], arrays: Sequence[Array], results: Sequence[Array]) -> float:
         """Runs the step on arrays of its own types, at the rate that a schedule has for it; its first scalar result."""
-        self._rate.prepare(self.steps)
-        answer = native.call(enter, *arrays, *results)
-        if answer == native.UNSUITABLE and type(answer) is int:
-            # They lie in memory that the step writes, and would change while they are read; or their dtype is an object
-            # of its own, as an unpickled one is.
-            arrays = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)]
+        with self._rate.lock:
+            self._rate.prepare(self.steps)
             answer = native.call(enter, *arrays, *results)
+            if answer == native.UNSUITABLE and type(answer) is int:
+                # They lie in memory that the step writes, and would change while they are read; or their dtype is an
+                # object of its own, as an unpickled one is.
+                arrays = [_copy(array, node) for node, array in zip(self.inputs, arrays, strict=True)]
+                answer = native.call(enter, *arrays, *results)
         if type(answer) is int:
             raise self._error(answer, arrays)
         return answer
@@ -283,6 +284,7 @@ class Function(Inspected, Trained):
                 self._njit = imitated(self, self.outputs)
             else:
                 self._njit = embedded(self._graph, self.outputs, self._result_types, len(self._scalars), self._door)
+            self._rate.in_native_code = True
         return self._njit
 
     # ---- memory -----------------------------------------------------------------------------------------------------

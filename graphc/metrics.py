@@ -77,6 +77,8 @@ def confusion(scores: Operand, target: Operand) -> Node:
 def _among_best(scores: Operand, target: Operand, k: int) -> Node:
     """The part of the rows in which fewer than k scores come before the target's: larger ones, equal ones before it."""
     z, t = as_node(scores), as_node(target)
+    if not z.ndim or (z.ndim == 1 and not isinstance(z.shape[0], int)) or (z.type == t.type and z.dtype.kind in "iu"):
+        raise ShapeError(f"scores have a number for each class, (..., C); give them, not their argmax: got {z.type}")
     labels = t if is_labels(z, t) else argmax(t, -1)
     own, at = expand_dims(pick(z, labels), -1), expand_dims(labels, -1)
     not_larger = less_equal(z, own)  # False for a NaN on either side

@@ -73,8 +73,8 @@ def warm_up(steps: int, then: float | Callable[[int], float], start: float = 0.0
 
 def _check_rates(**values: float) -> None:
     for name, value in values.items():
-        if not 0 <= value < math.inf:
-            raise ValueError(f"{name} is finite and not negative, got {value}")
+        if not (isinstance(value, (int, float)) and 0 <= value < math.inf):
+            raise ValueError(f"{name} is a number, finite and not negative; got {value!r}")
 
 
 def _check_steps(**values: int) -> None:

@@ -94,7 +94,7 @@ class Param(Node):
         (the first has those of the param itself), or as copies of the value of a param that was made from an array.
         """
         if count not in self._copies:
-            self._copies[count] = ParamCopies(self, count)
+            self._copies.setdefault(count, ParamCopies(self, count))  # another thread may have been faster
         return self._copies[count]
 
     def __setattr__(self, key: str, value: Any) -> None:

@@ -96,7 +96,7 @@ def test_an_optimizer_accumulates_for_one_set_of_params(python_mode) -> None:
     step()
     other()
     np.testing.assert_allclose(a.value, 1 - 0.1 * (2 + 4) / 2, rtol=1e-6)
-    with pytest.raises(gc.GraphError, match="these are others: make another optimizer"):
+    with pytest.raises(gc.GraphError, match=r"of other params, .* make another optimizer"):
         gc.compile(gc.sum(a * b), optimizer=optimizer)
 
 

@@ -382,3 +382,26 @@ def test_a_name_that_the_format_has_taken(tmp_path: Path, python_mode) -> None:
     with pytest.raises(gc.InputError, match="give the param another name"):
         gc.save(tmp_path / "f", gc.compile(gc.sum(w), updates={w: w + 1}))
     assert os.listdir(tmp_path) == []
+
+
+def test_what_is_no_function_is_told(tmp_path: Path) -> None:
+    for call in (lambda: gc.save("f", tmp_path), lambda: gc.load("f", tmp_path), lambda: gc.Checkpoint("f", tmp_path)):
+        with pytest.raises(gc.InputError, match="the path comes first, then a compiled function"):
+            call()
+
+
+def test_a_file_of_pytorchs_own_format_is_told(tmp_path: Path, python_mode) -> None:
+    path = tmp_path / "weights.npz"
+    np.savez(path, w=np.ones(3))
+    with pytest.raises(gc.FileFormatError, match=r"a zip file, as torch\.save and np\.savez"):
+        gc.load(path, gc.compile(gc.input("x", 2) * 2))
+
+
+def test_a_loaded_rate_is_the_optimizers(tmp_path: Path, python_mode) -> None:
+    w = gc.param("w", np.ones(2, "float32"))
+    for copies, rate in ((None, 0.25), (2, 0.5), (2, np.array([0.1, 0.2]))):
+        made = gc.compile(gc.sum(w * w), optimizer=gc.SGD(rate), copies=copies)
+        gc.save(tmp_path / "rate", made)
+        again = gc.compile(gc.sum(w * w), optimizer=gc.SGD(0.9), copies=copies)
+        gc.load(tmp_path / "rate", again)
+        np.testing.assert_array_equal(again.optimizer.lr, rate)

@@ -84,7 +84,7 @@ def test_hyperparameters_of_native_code_may_be_arrays(rng, jit_mode) -> None:
 
 
 def assert_each_hyperparameter_as_alone(name: str, rng: np.random.Generator) -> None:
-    """Arrays of hyperparameters give each model the bits of its own numbers alone, which are constants of the step then."""
+    """Arrays of hyperparameters give each model the bits of its own numbers alone, where they are constants."""
     x, y = data(rng)
     loss, made = small_net()[0], OPTIMIZERS[name]
     some, few = np.linspace(0.5, 0.95, MODELS), np.geomspace(1e-6, 1e-2, MODELS)
@@ -219,6 +219,48 @@ def test_values_of_all_models_can_be_assigned() -> None:
         w.copies(4).value = np.zeros((4, 2, 3))
 
 
+def test_an_input_without_axes_may_be_one_of_each_model() -> None:
+    x, t = gc.input("x", 2), gc.input("t", ())
+    f = gc.compile([gc.sum(x) * t, x * t], copies=4)
+    total, scaled = f([1.0, 2.0], np.array([1, 2, 3, 4], "float32"))
+    np.testing.assert_array_equal(total, [3, 6, 9, 12])
+    np.testing.assert_array_equal(scaled, np.outer([1, 2, 3, 4], [1, 2]))
+    np.testing.assert_array_equal(f([1.0, 2.0], 2.0)[0], [6] * 4)
+
+
+def test_what_is_no_array_is_cast_as_for_one_model() -> None:
+    i = gc.input("i", 1, "int64")
+    f = gc.compile(i + 0, copies=3)
+    np.testing.assert_array_equal(f([[0], [7], [2]]), [[0], [7], [2]])
+    for wrong in ([[0], [1.7], [2]], [[0], [1, 2], [2]], np.ma.masked_array([[0], [1], [2]], [[0], [1], [0]])):
+        with pytest.raises(gc.InputError, match="input i wants"):
+            f(wrong)
+    with pytest.raises(gc.InputError, match="input small wants"):
+        gc.compile(gc.input("small", 1, "uint8") + 0, copies=2)([[0], [-1]])
+
+
+def test_one_model_can_be_chosen(rng) -> None:
+    x, y = data(rng)
+    loss, _ = small_net()
+    many, one = models(loss), gc.compile(loss)
+    many(x, y)
+    many.choose(3)
+    assert one(x, y) == many(x, y)[3]
+
+
+def test_steps_are_counted_if_any_model_makes_one(rng) -> None:
+    x, y = data(rng)
+    many = models()
+    many.state["b2"][:2] = np.inf
+    with pytest.raises(gc.NonFiniteError, match=r"2 of 5 models \(0, 1\)"):
+        many(x, y)
+    assert many.steps == 1
+    many.state["b2"][:] = np.inf
+    with pytest.raises(gc.NonFiniteError, match="5 of 5 models"):
+        many(x, y)
+    assert many.steps == 1
+
+
 # ---- errors ---------------------------------------------------------------------------------------------------------
 
 
@@ -267,6 +309,26 @@ def test_what_does_not_fit_is_told(rng) -> None:
         gc.compile(small_net()[0], copies=0)
     with pytest.raises(gc.InputError, match="one model"):
         many.fit((x[0], y[0]), callbacks=[gc.EarlyStopping(monitor="loss")], progress=False)
+
+
+def test_a_wrong_label_that_is_computed_is_told_of_its_model(rng) -> None:
+    """What others' params are by then is not said to be as it was."""
+    rows, w = gc.input("rows", ("batch", 2), "int64"), gc.param("w", (4, 1))
+    step = gc.compile(gc.mean(gc.take(w, rows[:, 0] + 1, axis=0)), optimizer=gc.SGD(0.1), copies=2)
+    given = np.zeros((2, 3, 2), "int64")
+    given[1, 2, 0] = 3
+    with pytest.raises(gc.InputError, match=r"of model 1: index 4 at \[2\].*its params are as before"):
+        step(given)
+
+
+def test_a_shared_input_may_lie_in_a_param_beside_one_of_each_model(rng) -> None:
+    x, t = gc.input("x", 8), gc.input("t", 8)
+    w = gc.param("w", rng.normal(size=8).astype("float32"))
+    step = gc.compile(gc.sum((x + t) * w), optimizer=gc.SGD(0.1), copies=3)
+    each = rng.normal(size=(3, 8)).astype("float32")
+    before = w.copies(3).value.copy()
+    step(each, w.copies(3).value[0])
+    np.testing.assert_allclose(w.copies(3).value, before - 0.1 * (each + before[0]), rtol=1e-5, atol=1e-6)
 
 
 def test_inputs_may_lie_in_the_memory_of_params(rng) -> None:

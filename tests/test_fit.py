@@ -329,9 +329,9 @@ def test_python_looks_often_enough_for_ctrl_c(seconds: float, rng, python_mode, 
     stretches = []
     run = ArrayBatches._run
 
-    def timed(batches: ArrayBatches) -> int:
+    def timed(batches: ArrayBatches, epoch: int) -> BaseException | None:
         before = int(batches._table[FIRST])
-        status = run(batches)
+        status = run(batches, epoch)
         stretches.append(seconds * (int(batches._table[FIRST]) - before))
         clock.now += stretches[-1]
         return status

@@ -100,3 +100,11 @@ def test_what_metrics_refuse() -> None:
         m.confusion(z, z)
     with pytest.raises(gc.InputError, match="label 5"):
         gc.compile(m.accuracy(z, y))(np.zeros((2, 5), "f"), [0, 5])
+
+
+def test_classes_in_place_of_scores_are_refused() -> None:
+    z, y = gc.input("z", ("batch", 3)), gc.input("y", ("batch",), "int64")
+    with pytest.raises(gc.ShapeError, match="not their argmax"):
+        gc.metrics.accuracy(gc.argmax(z, -1), y)
+    with pytest.raises(gc.ShapeError, match="not their argmax"):
+        gc.metrics.accuracy(gc.input("c", 8, "int64"), gc.input("d", 8, "int64"))

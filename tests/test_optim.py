@@ -190,11 +190,11 @@ def test_hyperparameters_are_checked() -> None:
         gc.RMSprop(lr=1, alpha=1.0)
     with pytest.raises(ValueError, match=r"betas\[1\] is at least 0 and below 1, got 2"):
         gc.Adam(lr=1, betas=(0.9, 2))
-    with pytest.raises(ValueError, match="lr is finite and not negative, got -1"):
+    with pytest.raises(ValueError, match="lr is a number, finite and not negative, or a schedule; got -1"):
         gc.SGD(lr=-1)
-    with pytest.raises(ValueError, match="lr is finite and not negative, got -2"):
+    with pytest.raises(ValueError, match="lr is a number, finite and not negative, or a schedule; got -2"):
         gc.SGD(lr=1).lr = -2
-    with pytest.raises(ValueError, match="lr is finite and not negative, got inf"):
+    with pytest.raises(ValueError, match="lr is a number, finite and not negative, or a schedule; got inf"):
         gc.SGD(lr=float("inf"))
     with pytest.raises(ValueError, match="weight_decay is not negative, got -1"):
         gc.SGD(lr=1, momentum=0.1, weight_decay=-1)
@@ -251,3 +251,26 @@ def test_an_own_optimizer_has_what_all_have(python_mode: None) -> None:
         np.testing.assert_array_equal(w.value, [expected, 0])
     with pytest.raises(AttributeError, match="every is fixed"):
         optimizer.every = 3
+
+
+def test_steps_are_counted_for_one_set_of_params() -> None:
+    """Adam's step depends on their number, SGD's does not."""
+    a, b = (gc.param(name, np.ones(2, "float32")) for name in "ab")
+    for optimizer in (gc.SGD(0.1, momentum=0.9), gc.Adam(0.1)):
+        gc.compile(gc.sum(a * a), optimizer=optimizer)
+        gc.compile(gc.sum(a), optimizer=optimizer)
+    gc.compile(gc.sum(b), optimizer=gc.SGD(0.1, momentum=0.9))
+    with pytest.raises(gc.GraphError, match="Adam has counted the steps of other params"):
+        gc.compile(gc.sum(b), optimizer=optimizer)
+
+
+def test_a_schedule_that_runs_its_own_step_is_told() -> None:
+    w = gc.param("w", np.ones(2, "float32"))
+    step = gc.compile(gc.sum(w * w), optimizer=gc.SGD(0.1))
+    step.optimizer.lr = lambda number: step()
+    with pytest.raises(gc.InputError, match="no rate for step 0"):
+        step()
+    with pytest.raises(gc.InputError, match="no rate for step 0"):
+        step.run(2)
+    step.optimizer.lr = 0.5
+    assert step() == 2

@@ -50,7 +50,8 @@ def test_a_long_epoch_has_a_line_a_minute(clock: Clock, capsys) -> None:
     assert capsys.readouterr().err.splitlines() == [
         # 300 of 3,000 samples in 75 s: 675 s more
         "epoch 1/3  300 of 1,000 samples  loss 0.5  4 samples/s  0:11:15 left",
-        "epoch 1/3  loss 0.25  250 samples/s",
+        # 500 in 125 s: 625 s more
+        "epoch 1/3  loss 0.25  250 samples/s  0:10:25 left",
         # 1,000 in 186 s: 372 s more
         "epoch 2/3  500 of 1,000 samples  loss 0.2  5 samples/s  0:06:12 left",
     ]

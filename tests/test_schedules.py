@@ -34,9 +34,9 @@ def test_schedules_print_as_they_were_made_and_check_their_numbers() -> None:
     made = gc.schedules.warm_up(5, then=gc.schedules.cosine(0.1, steps=20))
     assert repr(made) == "warm_up(5, then=cosine(0.1, steps=20, end=0.0), start=0.0)"
     assert repr(gc.schedules.step_decay(1.0, every=3)) == "step_decay(1.0, every=3, factor=0.1)"
-    with pytest.raises(ValueError, match="rate is finite and not negative, got -1"):
+    with pytest.raises(ValueError, match="rate is a number, finite and not negative; got -1"):
         gc.schedules.constant(-1)
-    with pytest.raises(ValueError, match="end is finite and not negative, got nan"):
+    with pytest.raises(ValueError, match="end is a number, finite and not negative; got nan"):
         gc.schedules.cosine(1.0, steps=3, end=math.nan)
     with pytest.raises(ValueError, match="steps is at least 1, got 0"):
         gc.schedules.warm_up(0, then=1.0)
@@ -198,7 +198,7 @@ def test_the_steps_before_a_bad_rate_are_done(either_mode) -> None:
 
 
 def test_the_first_rate_is_checked_when_an_optimizer_is_made() -> None:
-    with pytest.raises(gc.InputError, match=r"the schedule gives -2\.0 for step 0"):
+    with pytest.raises(gc.InputError, match=r"it gives -2\.0 for step 0"):
         gc.SGD(lambda step: -2.0)
 
 

@@ -40,15 +40,17 @@ def check_sizes(graph: Graph, axis_of: Mapping[str, tuple[int, int]], arrays: Se
     return sizes
 
 
-def guard_error(graph: Graph, guard: Guard, arrays: Sequence[Array], loss: float) -> GraphcError:
-    """The error for a guard that does not hold for these arrays."""
+def guard_error(
+    graph: Graph, guard: Guard, arrays: Sequence[Array], loss: float, kept: str = "no param has changed"
+) -> GraphcError:
+    """The error for a guard that does not hold for these arrays. kept: what of the params is as it was."""
     if guard.limit is None:
-        told = f"the loss is {loss} (made at {guard.watched.where}); no param has changed"
+        told = f"the loss is {loss} (made at {guard.watched.where}); {kept}"
         return NonFiniteError(told + story(graph, guard.watched, arrays))
-    return _index_error(graph, guard, arrays)
+    return _index_error(graph, guard, arrays, kept)
 
 
-def _index_error(graph: Graph, guard: Guard, arrays: Sequence[Array]) -> InputError:
+def _index_error(graph: Graph, guard: Guard, arrays: Sequence[Array], kept: str) -> InputError:
     feeds = {str(node.name): array for node, array in zip(graph.inputs, arrays, strict=True)}
     assert guard.limit is not None
     labels, size, *_ = run([guard.watched, count(guard.limit.size, np.int64), *graph.inputs], feeds)
@@ -58,7 +60,7 @@ def _index_error(graph: Graph, guard: Guard, arrays: Sequence[Array]) -> InputEr
     hint = "" if guard.limit.from_end else "labels count from 0; "
     error = InputError(
         f"{what} {labels[position]} at {[*position]} of {guard.watched.name or 'labels'} is outside "
-        f"{guard.limit.range(size)}; {hint}no param has changed ({guard.watched.where})"
+        f"{guard.limit.range(size)}; {hint}{kept} ({guard.watched.where})"
     )
     error.found = guard.watched, position
     return error

@@ -38,10 +38,11 @@ class Optimizer(ABC):
     whatever it keeps from step to step, `self.state(param, name)`, and the number of the update, `self.t`. The learning
     rate is a param of the graph, so that it may change; other hyperparameters are fixed, attributes set once.
 
-    Any of these numbers but those below may be an array instead, for a step of as many models, compile(..., copies=n):
-    each model has its own.
+    Numbers may be arrays instead, but for clip_value, clip_norm and accumulate, in a step of as many models,
+    compile(..., copies=n): each model has its own.
     lr: the learning rate, or a schedule: any callable that takes the number of steps done before (0, 1, ...) and
-    returns it, such as those of gc.schedules. It is asked before each step of a function compiled with `optimizer=`.
+    returns it, such as those of gc.schedules. It is asked for each step of a function compiled with `optimizer=`, by
+    fit some steps ahead: it is a function of that number alone.
     clip_value: each element of a gradient is cut to [-clip_value, clip_value] (`torch.nn.utils.clip_grad_value_`).
     clip_norm: then all gradients are multiplied by `min(1, clip_norm / (norm + 1e-6))`, where `norm` is the root of the
     sum of all their squares (`torch.nn.utils.clip_grad_norm_`).
@@ -60,7 +61,7 @@ class Optimizer(ABC):
         self._count = Param(f"{name}.steps", np.zeros(()), trainable=False)
         self._gathered = Param(f"{name}.gathered", np.zeros(()), trainable=False)
         self._states: dict[tuple[Param, str], Param] = {}
-        self._accumulating: set[Param] = set()
+        self._counted: set[Param] = set()
         self.clip_value, self.clip_norm, self.accumulate = clip_value, clip_norm, accumulate
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -140,19 +141,17 @@ class Optimizer(ABC):
         """The updates that move all params."""
         pairs = zip(params, clipped(gradients, self.clip_value, self.clip_norm), strict=True)
         rows = [row for param, g in pairs for row in self.update(param, g)]
-        counts = self._count in toposort([value for _, value in rows])
-        return [*rows, (self._count, self.t)] if counts else rows
+        if self._count not in toposort([value for _, value in rows]):
+            return rows
+        self._check_counted(params)
+        return [*rows, (self._count, self.t)]
 
     def _accumulated(self, params: Sequence[Param], gradients: Sequence[Node]) -> Updates:
         """The updates that add gradients to their sums, and move all params where the sums are complete.
 
         A sum begins anew with the first gradient after a move, as `0 * sum + g`: so a product is added by BLAS.
         """
-        if self._accumulating not in (set(), set(params)):
-            raise GraphError(
-                "accumulate counts the steps of one set of params, and these are others: make another optimizer"
-            )
-        self._accumulating = set(params)
+        self._check_counted(params)
         complete = equal(self._gathered, self.accumulate - 1.0)
         sums = [self.state(param, "gradients") for param in params]
         totals = [cast(self._gathered > 0, kept.dtype) * kept + g for kept, g in zip(sums, gradients, strict=True)]
@@ -163,6 +162,15 @@ class Optimizer(ABC):
             *((kept, where(complete, value, kept)) for kept, value in moves),
             count,
         ]
+
+    def _check_counted(self, params: Sequence[Param]) -> None:
+        """GraphError if the steps that are counted are those of other params, which are further or less far."""
+        if self._counted not in (set(), set(params)):
+            raise GraphError(
+                f"{type(self).__name__} has counted the steps of other params, and its next step depends on their "
+                "number: make another optimizer for these"
+            )
+        self._counted = set(params)
 
 
 def _default(name: str) -> Any:
@@ -185,17 +193,25 @@ def decayed(gradient: Node, param: Param, weight_decay: float) -> Node:
 
 def check_not_negative(**values: float) -> None:
     for name, value in values.items():
-        if not np.all(np.asarray(value) >= 0):
+        if not np.all(_numbers(name, value) >= 0):
             raise ValueError(f"{name} is not negative, got {value}")
 
 
 def check_positive(**values: float | None) -> None:
     for name, value in values.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"{name} is above 0, or None for no clipping, got {value}")
+        if value is not None and not (np.ndim(value) == 0 and value > 0):
+            raise ValueError(f"{name} is one number above 0, for all models, or None for no clipping; got {value!r}")
 
 
 def check_fractions(**values: float) -> None:
     for name, value in values.items():
-        if not np.all((np.asarray(value) >= 0) & (np.asarray(value) < 1)):
+        numbers = _numbers(name, value)
+        if not np.all((numbers >= 0) & (numbers < 1)):
             raise ValueError(f"{name} is at least 0 and below 1, got {value}")
+
+
+def _numbers(name: str, value: Any) -> np.ndarray[Any, Any]:
+    """A hyperparameter's number, or numbers of many models."""
+    if not isinstance(value, (int, float, np.number, np.ndarray)) or np.asarray(value).dtype.kind not in "iufb":
+        raise ValueError(f"{name} is a number, or for many models an array of them: np.array(...); got {value!r}")
+    return np.asarray(value)

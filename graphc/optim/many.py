@@ -79,7 +79,7 @@ def _made(op: Callable[..., Node], *operands: Any) -> Any:
 def usable(name: str, value: Any) -> Any:
     """A hyperparameter as formulas use it: arrays, in tuples too, as a number of each model."""
     if isinstance(value, np.ndarray):
-        return PerModel(name, value)
+        return PerModel(name, value) if value.ndim else float(value)
     if isinstance(value, tuple):
         return tuple(usable(f"{name}[{at}]", each) for at, each in enumerate(value))
     return value

@@ -187,16 +187,17 @@ class MultilayerPerceptron(BaseEstimator, ABC):
                 f"{error}\n  the data may contain large values: scale them (sklearn.preprocessing.StandardScaler), or "
                 "make learning_rate_init smaller"
             ) from error
-        self.coefs_, self.intercepts_ = net.weights()
-        self._counts = [int(param.value) for param in net.counters]
-        if self.solver != "lbfgs":
-            self._memory = {"solver": self.solver, "lr": net.solver.lr, "arrays": net.memory()}
+        coefs, intercepts = net.weights()
         loss = getattr(self, "loss_", 0.0)  # there is none yet if Ctrl-C came in the first epoch
-        if not all(np.isfinite(each).all() for each in [loss, *self.coefs_, *self.intercepts_]):
+        if not all(np.isfinite(each).all() for each in [loss, *coefs, *intercepts]):
             raise ValueError(
                 "training ended with weights or a loss that are not finite: the data may contain large values; scale "
                 "them (sklearn.preprocessing.StandardScaler)"
             )
+        self.coefs_, self.intercepts_ = coefs, intercepts
+        self._counts = [int(param.value) for param in net.counters]
+        if self.solver != "lbfgs":
+            self._memory = {"solver": self.solver, "lr": net.solver.lr, "arrays": net.memory()}
 
     def _set_solver(self, net: Net, goes_on: bool) -> None:
         """The solver's hyperparameters; and its memory, empty unless it goes on from the call before."""

@@ -13,7 +13,8 @@ from graphc.sklearn.net import Form, Net
 
 MOST = 32
 MOST_BYTES = 1 << 26
-"""The idle nets that are kept are at most so many, with so many bytes of memory in all."""
+"""The idle nets that are kept are at most so many, with so many bytes of memory in all;
+one is kept however large it is."""
 
 _idle: list[Net] = []
 _lock = threading.Lock()
@@ -29,5 +30,5 @@ def borrowed(form: Form) -> Iterator[Net]:
     yield net
     with _lock:
         _idle.append(net)
-        while len(_idle) > MOST or sum(each.bytes for each in _idle) > MOST_BYTES:
+        while len(_idle) > MOST or (len(_idle) > 1 and sum(each.bytes for each in _idle) > MOST_BYTES):
             del _idle[0]

@@ -89,22 +89,22 @@ class ArrayBatches:
             with held():
                 before, start = int(self._table[FIRST]), time.perf_counter()
                 try:
-                    status = self._run()
-                except InputError as error:  # of a schedule
-                    raise _located(error, self._what, self._next(), number) from error
+                    error = self._run(number)
+                except InputError as refused:  # of a schedule
+                    raise _located(refused, self._what, self._next(), number) from refused
                 samples = int(self._table[FIRST]) - before
                 steps = -(-samples // self._batch)
                 means = (self._totals / max(1, self._table[FIRST])).tolist()
                 tell(steps, samples, means, bool(self._table[FIRST] == self._rows.count))
-                if status:
-                    raise self._error(status, number)
+                if error is not None:
+                    raise error
                 possible = int(steps * RESPONSE / (time.perf_counter() - start))
                 self._share = max(1, min(2 * self._share, possible))
         return list(means)
 
-    def _run(self) -> int:
-        """Runs as many steps as are due; 0, or the status of the one that ended it."""
-        with self._step.lock:
+    def _run(self, epoch: int) -> BaseException | None:
+        """Runs as many steps as are due; the error of the one that ended it, if one did."""
+        with self._step.lock, self._step.rate.lock:
             rates = self._rates()  # which live as long as the call
             if self._scheduled != (rates is not None):
                 self._enter_loop(rates is not None)
@@ -112,7 +112,7 @@ class ArrayBatches:
             answer = native.call(self._enter)
             if rates is not None:
                 self._step.rate.read(self._step.live(self._step.rate.param))
-        return 0 if type(answer) is float else int(answer)
+            return None if type(answer) is float else self._error(int(answer), epoch)
 
     def _rates(self) -> Array | None:
         """The learning rates of the next steps, the last one first, now in its table; None without a schedule."""
@@ -132,10 +132,10 @@ class ArrayBatches:
         batch = slice(first, first + self._batch)
         return self._order[batch] if self._shuffled else batch
 
-    def _error(self, status: int, epoch: int) -> Exception:
+    def _error(self, status: int, epoch: int) -> BaseException:
         """Why the next batch's step left early."""
         if self._code.error is not None:
-            raise self._code.error
+            return self._code.error
         chosen = self._chosen()
         arrays = [as_input(node, each) for node, each in zip(self._step.inputs, self._rows.of(chosen), strict=True)]
         error = self._step.error(status, arrays)

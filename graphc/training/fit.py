@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from graphc import nn
-from graphc.errors import GraphcError, InputError
+from graphc.errors import InputError
 from graphc.ir import INPUT, Node, describe, toposort
 from graphc.training.batches import batches_of
 from graphc.training.data import checked_int, is_iterable_of_batches
@@ -40,7 +40,9 @@ def fit(
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
     batch_size = checked_int("batch_size", batch_size, 1)
     numbers, seed = _numbers(initial_epoch, epochs), _checked_seed(seed)
-    callbacks = _checked_callbacks(step, callbacks)
+    callbacks = _checked_callbacks(
+        step, callbacks, ["loss", *["val_loss"] * (validation is not None), *(metrics or {})]
+    )
     batches = batches_of(step, data, batch_size, "step", shuffle, seed)
     measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, len(numbers))
     history = History(initial_epoch=numbers.start - 1)
@@ -66,8 +68,8 @@ def fit(
                     break
     except KeyboardInterrupt:
         history.interrupted = True
-    except GraphcError as error:
-        error.history = history
+    except Exception as error:
+        vars(error)["history"] = history
         raise
     restore_best(callbacks)
     return history
@@ -129,11 +131,16 @@ def _checked_seed(seed: Any) -> int:
     return number
 
 
-def _checked_callbacks(step: Step, callbacks: Iterable[Callback]) -> list[Callback]:
+def _checked_callbacks(step: Step, callbacks: Iterable[Callback], measured: list[str]) -> list[Callback]:
+    """measured: what is known of each epoch."""
     made = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for callback in made:
-        if not callable(callback):
+        if not callable(callback) or isinstance(callback, type):
             raise InputError(f"a callback is called with (epoch, history), got {callback!r}")
+        try:
+            History(metrics={name: [] for name in measured}).values(getattr(callback, "monitor", None) or "loss")
+        except KeyError as error:
+            raise InputError(f"{type(callback).__name__}: {error.args[0]}") from None
     return [
         Restoring(each, step.written) if isinstance(each, EarlyStopping) and each.restore_best else each
         for each in made

@@ -81,8 +81,8 @@ class Pace:
 
     @property
     def left(self) -> str:
-        """`0:03:20 left`, nothing if that is not known."""
-        if not self.total or not self.done:
+        """`0:03:20 left`; nothing if that is not known, or if all is done."""
+        if not self.total or not self.done or self.done == self.total:
             return ""
         seconds = (time.perf_counter() - self._start) * (self.total - self.done) / self.done
         return f"{datetime.timedelta(seconds=round(seconds))} left"
@@ -104,7 +104,8 @@ class Lines:
             self._write(f"{done}  {values}  {self._pace.rate}  {self._pace.left}")
 
     def epoch(self, history: History) -> None:
-        self._write(f"{values(history)}  {self._samples / history.seconds[-1]:,.0f} samples/s")
+        rate = f"{self._samples / history.seconds[-1]:,.0f} samples/s"
+        self._write(f"{values(history)}  {rate}  {self._pace.left}")
         self._number, self._samples = self._number + 1, 0
 
     def _write(self, text: str) -> None:

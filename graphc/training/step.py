@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -46,7 +46,7 @@ class Step:
     input_rows: tuple[tuple[int, int], ...]
     result_rows: tuple[int, ...]
     written: Sequence[Array]
-    lock: threading.Lock
+    lock: contextlib.AbstractContextManager[Any]
     rate: LearningRate
     live: Callable[[Node], Array]
     call: Callable[[Sequence[Array]], tuple[Array, list[Array]]]
