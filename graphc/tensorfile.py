@@ -92,15 +92,14 @@ def _check_header(path: FilePath) -> None:
     """FileFormatError for a header that is longer than the file, or than it may be, or that has a name twice."""
     with open(path, "rb", opener=_without_waiting) as file:
         size = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        file.seek(0)
-        if file.read(4) == b"PK\3\4":
+        start = file.read(8)
+        length = int.from_bytes(start, "little")
+        if start.startswith(b"PK\3\4"):
             raise _error(
                 path,
                 "a zip file, as torch.save and np.savez write them; graphc reads what "
                 "safetensors.torch.save_file(state, path) writes",
             )
-        file.seek(8)
         if size < 8 or length > size - 8:
             raise _error(path, f"no whole safetensors file: its {size} bytes are to begin with a header of {length}")
         if length > LONGEST_HEADER:

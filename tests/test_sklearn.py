@@ -385,7 +385,7 @@ def test_what_is_kept_has_a_bound(compiled: list[str], monkeypatch: pytest.Monke
     weights = sum(param.value.nbytes for param in (*kept.coefs, *kept.intercepts))
     assert kept.bytes > 3 * weights + kept.step.memory(batch=150)  # Adam keeps two arrays more for each
     monkeypatch.setattr(pool, "MOST_BYTES", kept.bytes + 8000)
-    for units, names in [(101, [100, 101]), (105, [101, 105]), (10_000, [])]:
+    for units, names in [(101, [100, 101]), (105, [101, 105]), (10_000, [10_000]), (100, [100])]:
         with pool.borrowed(replace(kept.form, hidden=(units,))):
             pass
         assert [net.form.hidden[0] for net in pool._idle] == names
