@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphc.copies import Copies
-from graphc.errors import GraphError
 from graphc.function import Function
 from graphc.ir import Node
 from graphc.optim import Optimizer
@@ -45,8 +44,8 @@ def compile(
         raise ValueError(f"copies is at least 1, got {copies}")
     watch = Watch()
     graph = graph_of(outputs, inputs, optimizer, updates, name, on_nonfinite)
-    if optimizer is not None and optimizer.models - {copies}:
-        raise GraphError(f"the optimizer has numbers of {min(optimizer.models - {copies})} models, and copies={copies}")
+    if optimizer is not None:
+        optimizer.check_use(graph.outputs[0], copies)
     watch.lap("graph")
     if copies is not None:
         return Copies(graph, outputs, optimizer, threads, watch, copies)

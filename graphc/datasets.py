@@ -14,7 +14,6 @@ import io
 import math
 import os
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
+from graphc import atomic
 from graphc.errors import FileFormatError, InputError
 from graphc.runtime import cache
 
@@ -283,11 +283,4 @@ def _keep(content: bytes, path: Path) -> None:
     """Writes a file; a reader sees all of it or nothing."""
     path.parents[2].mkdir(mode=0o700, parents=True, exist_ok=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    atomic.write(path, content)

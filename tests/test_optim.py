@@ -274,3 +274,12 @@ def test_a_schedule_that_runs_its_own_step_is_told() -> None:
         step.run(2)
     step.optimizer.lr = 0.5
     assert step() == 2
+
+
+def test_a_loss_whose_params_are_all_frozen_is_refused() -> None:
+    x, w = gc.input("x", ("batch", 2)), gc.param("w", (2, 1), trainable=False)
+    loss = gc.mean(gc.nn.dropout(x, 0.5) @ w)
+    with pytest.raises(gc.GraphError, match=r"nothing to train: trainable=False for all params of the loss \(w\)"):
+        gc.compile(loss, optimizer=gc.SGD(0.1))
+    w.trainable = True
+    gc.compile(loss, optimizer=gc.SGD(0.1))

@@ -95,10 +95,15 @@ class Optimizer(ABC):
         """What gives the learning rate for the number of steps done before, if not a number."""
         return self.learning_rate.schedule
 
-    @property
-    def models(self) -> set[int]:
-        """For how many models there are hyperparameters; empty if each is one for all."""
-        return {self.learning_rate.models or 0}.union(*map(models_of, vars(self).values())) - {0}
+    def check_use(self, loss: Node, models: int | None) -> None:
+        """GraphError if it cannot train this loss, or not so many models (None: one)."""
+        known = {self.learning_rate.models or 0}.union(*map(models_of, vars(self).values())) - {0}
+        if known - {models}:
+            raise GraphError(f"the optimizer has numbers of {min(known - {models})} models, and copies={models}")
+        params = [node for node in toposort([loss]) if isinstance(node, Param) and node.next_value is None]
+        if params and not any(param.trainable for param in params):
+            names = ", ".join(str(param.name) for param in params)
+            raise GraphError(f"there is nothing to train: trainable=False for all params of the loss ({names})")
 
     @property
     def learning_rate(self) -> LearningRate:

@@ -40,9 +40,7 @@ def fit(
     """Function.fit, for a step whose first result is `loss`; `compiled` makes a step of scalars without updates."""
     batch_size = checked_int("batch_size", batch_size, 1)
     numbers, seed = _numbers(initial_epoch, epochs), _checked_seed(seed)
-    callbacks = _checked_callbacks(
-        step, callbacks, ["loss", *["val_loss"] * (validation is not None), *(metrics or {})]
-    )
+    callbacks = _checked_callbacks(step, callbacks, validation is not None, metrics or {})
     batches = batches_of(step, data, batch_size, "step", shuffle, seed)
     measure = _measure(step, loss, compiled, data, validation, metrics or {}, batch_size, len(numbers))
     history = History(initial_epoch=numbers.start - 1)
@@ -131,8 +129,10 @@ def _checked_seed(seed: Any) -> int:
     return number
 
 
-def _checked_callbacks(step: Step, callbacks: Iterable[Callback], measured: list[str]) -> list[Callback]:
-    """measured: what is known of each epoch."""
+def _checked_callbacks(
+    step: Step, callbacks: Iterable[Callback], validated: bool, metrics: Mapping[str, Node]
+) -> list[Callback]:
+    measured = [*["val_loss"] * validated, *metrics]
     made = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     for callback in made:
         if not callable(callback) or isinstance(callback, type):
