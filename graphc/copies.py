@@ -95,7 +95,7 @@ def step(address):
 class Copies(Function):
     """What compile(..., copies=n) returns: a Function whose call runs the step of n models.
 
-    params: each with a live array `.value` of shape (n, *shape). An input is shared by all models, or has one more
+    params: each with a live array `.value` of shape `(n, *shape)`. An input is shared by all models, or has one more
     leading axis, of n. What a call returns has that axis too: n losses, as a float64 array. profile() and to_html() are
     of the step of one model.
     """
@@ -137,7 +137,7 @@ class Copies(Function):
     # ---- calling ----------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs one step of each model: scalars come back as arrays (models,), others as (models, *shape).
+        """Runs one step of each model: scalars come back as arrays (models,), others as `(models, *shape)`.
 
         Raises InputError, in which case no param has changed; and NonFiniteError, if a model's loss is not finite: then
         that model's params have not, while the other models have taken the step.

@@ -104,7 +104,7 @@ class Param(Node):
 
 
 class ParamCopies:
-    """A param in many models; `.value` is the live array, (models, *shape)."""
+    """A param in many models; `.value` is the live array, `(models, *shape)`."""
 
     def __init__(self, param: Param, count: int) -> None:
         one = param.value

@@ -214,7 +214,7 @@ class MultilayerPerceptron(BaseEstimator, ABC):
     # ---- predict ----------------------------------------------------------------------------------------------------
 
     def _outputs(self, X: Any) -> Array:
-        """What the net predicts for rows that a user gave, (samples, n_outputs_)."""
+        """What the net predicts for rows that a user gave, `(samples, n_outputs_)`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
         X = X.tocsr() if hasattr(X, "tocsr") else X

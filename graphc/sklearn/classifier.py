@@ -87,7 +87,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, one_epoch=True)
 
     def predict(self, X: Any) -> Array:
-        """The class of each row, (samples,); of several labels at once 0 or 1 for each, (samples, n_outputs_)."""
+        """The class of each row, (samples,); of several labels at once 0 or 1 for each, `(samples, n_outputs_)`."""
         outputs = self._outputs(X)
         if self.out_activation_ == "softmax":
             return self.classes_[outputs.argmax(axis=1)]  # type: ignore[no-any-return]

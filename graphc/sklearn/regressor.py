@@ -73,7 +73,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         return self._fit(X, y, sample_weight, one_epoch=True)
 
     def predict(self, X: Any) -> Array:
-        """A number for each row, (samples,), or several, (samples, n_outputs_)."""
+        """A number for each row, (samples,), or several, `(samples, n_outputs_)`."""
         outputs = self._outputs(X)
         return outputs.ravel() if self.n_outputs_ == 1 else outputs
 
