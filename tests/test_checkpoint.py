@@ -187,7 +187,8 @@ def test_a_run_that_goes_on_in_another_process_is_one_that_never_stopped(
     begun, path = net(optimizer), tmp_path / "f.safetensors"
     fit(begun, 2, callbacks=[gc.Checkpoint(path, begun)])
     command = [sys.executable, "-c", RESUMED, str(path), optimizer, "5"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), str(TESTS.parent)])}
+    paths = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    environment = {**os.environ, "PYTHONPATH": paths, "NUMBA_DISABLE_JIT": "0"}
     made = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout) == [bits(whole), history.loss[2:], history.metrics["val_loss"][2:], 2]

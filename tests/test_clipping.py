@@ -60,7 +60,11 @@ def test_without_any_param_to_train(python_mode) -> None:
 
 
 def test_bounds_are_checked() -> None:
-    with pytest.raises(ValueError, match="clip_norm is above 0, or None for no clipping, got 0"):
+    with pytest.raises(
+        ValueError, match="clip_norm is one number above 0, for all models, or None for no clipping; got 0"
+    ):
         gc.Adam(0.1, clip_norm=0.0)
-    with pytest.raises(ValueError, match="clip_value is above 0, or None for no clipping, got -1"):
+    with pytest.raises(
+        ValueError, match="clip_value is one number above 0, for all models, or None for no clipping; got -1"
+    ):
         gc.SGD(0.1, clip_value=-1)
