@@ -10,7 +10,7 @@ import numpy as np
 from graphc import nn, tensorfile
 from graphc.errors import InputError
 from graphc.function import Function
-from graphc.state import Param
+from graphc.state import Param, ParamCopies
 from graphc.tensorfile import FilePath, TensorFile, listed, shown, told
 
 Array = np.ndarray[Any, Any]
@@ -82,7 +82,7 @@ def load_weights(path: FilePath, params: Any, names: Names | None = None, layout
 def _arrays(params: Any) -> dict[str, Array]:
     """The live arrays by name, without those that count steps."""
     if isinstance(params, Function):
-        ones: list[Any] = [getattr(each, "param", each) for each in params.params]  # behind those of many models
+        ones = [each.param if isinstance(each, ParamCopies) else each for each in params.params]
         return {str(param.name): params.state[str(param.name)] for param in ones if param.next_value is None}
     by_name: dict[str, Param] = {}
     for param in nn.params(params):
@@ -104,17 +104,17 @@ def _foreign_names(arrays: Mapping[str, Array], names: Names | None, layout: str
     if layout is not None and layout not in LAYOUTS:
         raise InputError(f"layout is one of {', '.join(LAYOUTS)} or None, got {layout!r}")
     stems = {name: _split(name, layout) for name in arrays}
-    if isinstance(names, Mapping):
+    given = names if isinstance(names, Mapping) else {}
+    if given:
         known = {*arrays, *(stem for stem, _ in stems.values())}
-        wrong = [name for name in names if name not in known]
+        wrong = [name for name in given if name not in known]
         if wrong:
             raise InputError(f"names speaks of {listed(wrong)}, but there is only {', '.join(sorted(known))}")
-        given = names
-        whole = {name: given[name] for name in arrays if name in given}
-        renamed: Callable[[str], str] = lambda stem: given.get(stem, stem)  # noqa: E731
-    else:
-        whole, renamed = {}, names or str
-    found = {name: whole.get(name, renamed(stem) + end) for name, (stem, end) in stems.items()}
+
+    def renamed(stem: str) -> str:
+        return names(stem) if callable(names) else given.get(stem, stem)
+
+    found = {name: given.get(name, renamed(stem) + end) for name, (stem, end) in stems.items()}
     twice = [name for name in found if list(found.values()).count(found[name]) > 1]
     if twice:
         raise InputError(f"the file would have one name for {', '.join(twice)}: {told(found[twice[0]])}")
